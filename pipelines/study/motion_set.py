@@ -26,6 +26,7 @@ from vidcam.pipelines.explain.outputs import slug
 from vidcam.system.atomic import disk_errors, folder_errors
 from vidcam.system.exchange import claimed_path
 from vidcam.system.progress import Progress, silent
+from vidcam.video.encoders import software_encoder
 from vidcam.video.writer import VideoWriter
 
 FPS = Fraction(8)
@@ -110,7 +111,8 @@ def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     """Write clips one after the other to an MP4; overwrites the file. Each pixel becomes scale × scale pixels."""
     frames = np.concatenate(list(clips)).repeat(scale, axis=1).repeat(scale, axis=2)
     size = (frames.shape[1], frames.shape[2])
-    with VideoWriter(path, size=size, fps=FPS, time_base=1 / FPS, overwrite=True, crf=12) as writer:
+    encoder = software_encoder("libx264", quality=12)
+    with VideoWriter(path, size=size, fps=FPS, time_base=1 / FPS, overwrite=True, encoder=encoder) as writer:
         for number, frame in enumerate(frames):
             writer.write(frame, float(number / FPS))
     return path

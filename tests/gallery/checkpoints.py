@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from tests.gallery.hugging_face import SMALL, TEXT, transformers
-from vidcam.models import Model, load_model
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 
 LABELS = {index: f"class {index} of the folder" for index in range(5)}
 TEXTS = ("a person shoots an arrow", "a dog runs", "an empty room")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import WeightsError
-from vidcam.models import Model, load_model
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 from vidcam.models.weights import fetch
 from vidcam.models.weights.cache import CACHE_VARIABLE
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import InputError
-from vidcam.models import kinetics400
-from vidcam.models.labels import read_labels
+from vidcam.models.labels import kinetics400, read_labels
 
 
 def test_kinetics400_is_complete_and_alphabetical() -> None:

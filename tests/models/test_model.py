@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vidcam.errors import InputError, NameNotFoundError, ShapeError
-from vidcam.models import Model
+from vidcam.models.model import Model
 from vidcam.spec import ModelSpec, Scaling
 
 SPEC = ModelSpec(

@@ -13,7 +13,7 @@ import torch
 
 from tests.helpers.videos import noise_frames, write_video
 from vidcam.cli.app import main
-from vidcam.models import load_model
+from vidcam.models.registry import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 

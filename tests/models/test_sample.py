@@ -8,7 +8,8 @@ import pytest
 
 from tests.models.conftest import FakePip, write_wheel
 from vidcam.errors import WeightsError
-from vidcam.models import sample, sample_clip
+from vidcam.models import sample
+from vidcam.models.sample import sample_clip
 
 
 def test_the_clip_is_downloaded_once(

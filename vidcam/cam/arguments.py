@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -52,18 +52,6 @@ class Arguments:
             return rows.clone() if rows.is_inference() else rows.to(device)
 
         return tuple(map(placed, self.positional)), {name: placed(value) for name, value in self.named.items()}
-
-    def tensors(self) -> list[Tensor]:
-        """All tensors besides the clip."""
-        found: list[Tensor] = []
-
-        def keep(tensor: Tensor) -> Tensor:
-            found.append(tensor)
-            return tensor
-
-        for value in (*self.positional, *self.named.values()):
-            _mapped(value, keep)
-        return found
 
 
 def split_clip(
@@ -191,6 +179,15 @@ def _mapped(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
         parts = [_mapped(part, function) for part in value]
         return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
     return value
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a value, also inside mappings, tuples and lists."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from tensors_in(part)
 
 
 def _th(place: int) -> str:

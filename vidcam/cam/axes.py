@@ -74,12 +74,8 @@ class AxesWatch:
     ) -> None:
         """Watch until `undo`; the network is held by `preserve_model` and runs once afterwards.
 
-        Args:
-            network: the network.
-            clip: its input.
-            named: the axes that the caller named.
-            undo: removes the hooks.
-            is_reshaped: whether a reshape may bring the features of a network to other axes than it convolves.
+        `named` are the axes that the caller named. If it is reshaped, a reshape may bring the features of the network
+        to other axes than it convolves.
 
         Raises:
             ShapeError: the clip has not the named axes, or more than five.

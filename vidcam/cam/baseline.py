@@ -72,19 +72,9 @@ def compute_baseline(
 ) -> Baseline:
     """Run the model once on a content-free clip, or on ordinary clips whose median is taken.
 
-    Args:
-        model: as in `vidcam.explain`.
-        clip: the model's input. Either one content-free clip, for example flat grey in the model's own scaling. Or N
-            ordinary clips (a few dozen) for calibration: A₀ is their median, cell by cell. None: flat grey, for a
-            `Model`.
-        layer: as in `vidcam.explain`.
-        reshape: as in `vidcam.explain`.
-        axes: as in `vidcam.explain`.
-        args: as in `vidcam.explain`.
-        kwargs: as in `vidcam.explain`.
-
-    Raises:
-        InputError: as in `vidcam.explain`.
+    `clip` is the model's input. Either one content-free clip, for example flat grey in the model's own scaling. Or N
+    ordinary clips (a few dozen) for calibration: A₀ is their median, cell by cell. None: flat grey, for a `Model`. All
+    other arguments and the errors are as in `vidcam.explain`.
     """
     subject = read_subject(model, grey_clip(model) if clip is None else clip, axes, args, kwargs)
     names = layer_names(subject.network, subject.layer if layer is None else layer)

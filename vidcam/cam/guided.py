@@ -121,11 +121,7 @@ def finest_saliency(
 ) -> Floats:
     """Compute guided backpropagation of a score of the raw output, at the finest pathway, (N, C, T, H, W) signed.
 
-    Args:
-        network: without wrappers.
-        clip: its input.
-        score: the raw output → one number.
-        axes: of the clip; None: (N, C, T, H, W).
+    The network has no wrappers. Axes that are None stand for (N, C, T, H, W).
     """
     with Undo() as undo, undo:
         preserve_model(network, undo)

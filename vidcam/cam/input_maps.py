@@ -37,13 +37,7 @@ STRIDE_NOTE = (
 def with_input_maps(
     explanation: Explanation, context: ForwardContext, score: ScoreOf, request: MapRequest
 ) -> Explanation:
-    """Add the maps of the input that a request names, those of hidden parts too.
-
-    Args:
-        explanation: the maps of the layers, also those that are multiplied.
-        context: the forward pass.
-        score: the score of a clip.
-        request: methods, steps, baselines and grid.
+    """Add the maps of the input that a request names, those of hidden parts too, to the maps of the layers.
 
     Raises:
         InputError: no baseline.

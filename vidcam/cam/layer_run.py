@@ -6,7 +6,7 @@ one: the two streams of a two-stream network, SlowFast's pathways, the members o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
+from vidcam.cam.arguments import tensors_in
 from vidcam.cam.axes import AxesWatch, ClipViews
 from vidcam.cam.layers import Layer, default_layer, list_layers
 from vidcam.cam.network import Input, ordinary, scores_tensor
@@ -68,15 +69,9 @@ def run_layers(
     *,
     axes: Axes | None = None,
 ) -> LayerRun:
-    """Run the network once and record layers.
+    """Run the network, which `preserve_model` holds, once and record layers, until `undo`.
 
-    Args:
-        network: held by `preserve_model`.
-        clip: its input.
-        layers: names or places, such as 'cnn#0'; empty for the default.
-        reshape: layer output → (N, D, t, h, w).
-        undo: removes the hooks.
-        axes: axes of the clip; None: they are inferred.
+    The layers are names or places, such as 'cnn#0'; without any the default is taken. Axes that are None are inferred.
 
     Raises:
         LayerError: no layer has a map, the network goes on in tokens behind the last one, or a named layer did not run.
@@ -175,15 +170,7 @@ def graph_tensors(output: Any, tracer: LogitTracer) -> list[Tensor]:
         logits = logits if found is None else found[0]
     if logits is not None and logits.grad_fn is not None:
         return [logits]
-    return [tensor for tensor in _tensors(output) if tensor.grad_fn is not None]
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, Mapping | tuple | list):
-        for part in output.values() if isinstance(output, Mapping) else output:
-            yield from _tensors(part)
+    return [tensor for tensor in tensors_in(output) if tensor.grad_fn is not None]
 
 
 def _require_last(

@@ -175,17 +175,11 @@ class _LayerCollector:
                 return
             if self._reshape is None and self._layouts.is_channels_last(tensor):
                 return
-            view = self._views.like(features)
-            grid, lengths = tuple(features.shape[2:]), () if view is None else view.shape[2:]
-            versions = self._versions[name]
+            view, versions = self._views.like(features), self._versions[name]
+            assert view is not None
             earlier = self.layers.pop(name, None)  # a module that runs twice is listed where it ran last
-            self.layers[name] = Layer(
-                name,
-                type(module).__name__,
-                int(features.shape[1]),
-                grid,
-                tuple(length / cells for length, cells in zip(lengths, grid, strict=True)),
-                is_nonnegative=bool(features.min() >= 0),
+            self.layers[name] = replace(
+                measured_layer(name, module, features, view),
                 is_computed=not any(
                     output is value and version(value) == before for value, before in zip(inputs, versions, strict=True)
                 ),
@@ -210,6 +204,13 @@ class _LayerCollector:
             replace(layer, grid=(cells, *layer.grid), stride=(stride, *layer.stride)) if len(layer.grid) == 2 else layer
             for layer in self.layers.values()
         )
+
+
+def measured_layer(name: str, module: nn.Module, features: Tensor, clip: Tensor) -> Layer:
+    """Describe a layer that computes features (N, D, ...) of a clip with as many axes."""
+    grid = tuple(features.shape[2:])
+    stride = tuple(length / cells for length, cells in zip(clip.shape[2:], grid, strict=True))
+    return Layer(name, type(module).__name__, int(features.shape[1]), grid, stride, bool(features.min() >= 0))
 
 
 def default_layer(layers: Sequence[Layer]) -> str:

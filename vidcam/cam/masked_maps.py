@@ -21,13 +21,7 @@ from vidcam.results.explanation import MASKED, Explanation
 def with_masked_maps(
     explanation: Explanation, context: ForwardContext, score: ScoreOf, request: MapRequest
 ) -> Explanation:
-    """Add the maps of MASKED that a request names.
-
-    Args:
-        explanation: the maps of the layers.
-        context: the forward pass.
-        score: the score of a clip.
-        request: methods, baseline clip, which is the fill, budget, seed and progress.
+    """Add the maps of MASKED that a request names to the maps of the layers. The baseline clip is the fill.
 
     Raises:
         InputError: no baseline clip, or several.

@@ -192,15 +192,10 @@ def predicted(
     classes: int | None = None,
     is_traced: bool = True,
 ) -> ClassScores:
-    """Run a model that `preserve_model` holds, leave its state, and read its scores.
+    """Run a model that `preserve_model` holds, leave its state, and read its scores; see `read_scores`.
 
-    Args:
-        model: the network.
-        clip: its input.
-        activation: as in `read_scores`.
-        classes: as in `read_scores`.
-        is_traced: whether a softmax or sigmoid at the model's end is found. It costs up to a tenth of the pass of a
-            small network.
+    A softmax or sigmoid at the model's end is found if it is traced, which costs up to a tenth of the pass of a small
+    network.
     """
     tracer = LogitTracer() if is_traced else None
     with Undo() as undo, undo, tracer or nullcontext(), same_state(model, undo):

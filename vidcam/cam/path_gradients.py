@@ -107,13 +107,8 @@ def integrated_gradients(
 ) -> PathIntegral:
     """Integrate the gradients from a baseline to each clip; the mean of several baselines.
 
-    Args:
-        score: the score of a clip.
-        clip: N rows, as the network takes it.
-        baselines: like the clip, with any number of rows; each costs `steps` passes.
-        axes: of each pathway.
-        steps: points of the path.
-        rule: where they lie.
+    The path is that of `GradientPath`, and `rule` tells where its `steps` points lie. Each baseline costs so many
+    passes.
 
     Raises:
         InputError, ShapeError, NonFiniteError: see `GradientPath`; a score that does not depend on the clip.
@@ -133,15 +128,7 @@ def expected_gradients(
     """Average the gradients over random baselines and random points of their paths.
 
     The points are drawn one in each of `steps` equal parts of the path, and the baselines in turn, in a random order:
-    this has a smaller error than independent draws.
-
-    Args:
-        score: the score of a clip.
-        clip: N rows, as the network takes it.
-        baselines: like the clip, with any number of rows. None: the other clips of the batch.
-        axes: of each pathway.
-        steps: number of draws.
-        seed: of the draws.
+    this has a smaller error than independent draws. Without baselines, the other clips of the batch are drawn.
 
     Raises:
         InputError: no baselines, and a single clip; else as `integrated_gradients`.

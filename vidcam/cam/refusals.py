@@ -11,7 +11,7 @@ from types import TracebackType
 import torch
 from torch import Tensor, nn
 
-from vidcam.cam.arguments import Arguments, hand_over
+from vidcam.cam.arguments import Arguments, hand_over, tensors_in
 from vidcam.cam.network import Input, like_input, scores_tensor
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.state import same_state
@@ -52,7 +52,8 @@ class PlainRefusal:
         weight = next((p for p in self._network.parameters() if p.is_floating_point()), None)
         if "type" not in text and "device" not in text and "not implemented for" not in text:
             return None
-        others = [] if self._arguments is None else self._arguments.tensors()
+        given = self._arguments
+        others = tensors_in(None if given is None else (given.positional, given.named))
         for part, name in (*((part, "clip") for part in self._parts), *((part, "args or kwargs") for part in others)):
             if name == "clip" and not part.is_floating_point():
                 return f"clip is {part.dtype}; scale it to floats as the model takes it, such as clip.float() / 255"

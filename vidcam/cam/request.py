@@ -54,32 +54,17 @@ FINE_GRIDS: tuple[Fine, ...] = get_args(Fine)
 class MapRequest:
     """Which maps are made, of which score, at which layers. Targets are passed with each explanation.
 
+    Attributes that are not listed are arguments of `vidcam.explain`.
+
     Attributes:
         methods: names or aliases; stored as canonical names, guided methods included.
         layers: dotted names; empty: the default layer.
         relevance_layers: layers that the user names, where relevance is read too; empty: the patch embedding.
-        contrast: contrast class: the score is S_target - S_contrast.
-        score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2), or `negative`:
-            -S, for what lowers the score.
-        score_scale: λ of EQ 12: gradcam++ uses exp(λS) as the score; near 0 its weights approach those of gradcam+.
-        reshape: layer output → (N, D, t, h, w); None: the output has this shape already.
-        axes: axes of the clip; None: they are inferred.
         check_layout: whether a reshape is checked by a changed clip, see `probe`.
-        fusion: `mean` or `max` of the layers' maps, each divided by its own maximum, or `sum` of the raw maps; None:
-            `sum` for parallel branches or runs of one layer, `mean` for several named layers.
-        activation: function behind the logits; `none` if they are values, not logits; None: the one at the model's
-            end, else softmax.
         classes: K, to find the classes in the model's output; None if not known.
-        softmax_chunk: classes per batched backward in `gradcam++softmax`; it affects memory, not results.
-        softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         baseline_activations: layer → A₀, (1, D, t, h, w), activations of a content-free clip, for the baseline methods.
         baseline_clips: any number of clips without content from which the paths of integrated gradients start.
         drawn_clips: any number of clips from which expected-gradients draws; None: the other clips of the batch.
-        steps: points of such a path, or draws; None: see `path_steps`.
-        fine: grid of maps of the input.
-        budget: most forward passes of `occlusion`, and of `rise`, for each clip and target.
-        seed: of random draws.
-        progress: called after each forward pass of such a method.
 
     Raises:
         InputError: an unknown method, score, fusion, activation or grid, no steps, or a λ that is negative or not

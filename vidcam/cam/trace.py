@@ -20,7 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from vidcam.cam.axes import AxesWatch
 from vidcam.cam.graph import nodes_below
-from vidcam.cam.layers import Layer, carries_map, carry_map, reshaped, version
+from vidcam.cam.layers import Layer, carries_map, carry_map, measured_layer, reshaped, version
 from vidcam.cam.layouts import Layouts
 from vidcam.cam.places import Place, parts_of, with_parts
 from vidcam.cam.preserve import Hook, PreHook, Undo
@@ -188,12 +188,8 @@ class FeatureTrace:
             if len(frames) > len(frame) and carries_map(features, frames):
                 self.folded_grids.append(tuple(features.shape[2:]))
         if self.clip.ndim == 5 and features is not None and carries_map(features, frame):
-            grid = tuple(features.shape[2:])
-            stride = tuple(length / cells for length, cells in zip(frame.shape[2:], grid, strict=True))
             self.frame_layers.pop(name, None)
-            self.frame_layers[name] = Layer(
-                name, type(module).__name__, int(features.shape[1]), grid, stride, bool(features.min() >= 0)
-            )
+            self.frame_layers[name] = measured_layer(name, module, features, frame)
 
     def _visit(self, place: Place, module: nn.Module, part: Tensor) -> Tensor:
         """Note one feature map, and return what the network goes on with."""

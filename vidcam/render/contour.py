@@ -20,17 +20,13 @@ OUTSIDE_GREY = 40
 def contours(frame: Frame, heat: Heat, view: View, table: ColourTable) -> Frame:
     """Draw a contour line at each of the `LEVELS`, in its colour, with a black or white line outside it for contrast.
 
-    Args:
-        frame: (H, W, 3) uint8.
-        heat: (h', w') float32 in [0, 1], on the pixels of `view`.
-        view: region of the frame that the model saw, (rows, columns).
-        table: colour table, (256, 3) uint8; row q is the colour of evidence q / 255.
+    Lines are H // 240 pixels wide, at least 2. Row q of the table is the colour of evidence q / 255.
 
     Returns:
-        (H, W, 3) uint8, a new array. Lines are H // 240 pixels wide, at least 2.
+        (H, W, 3) uint8, a new array.
 
     Raises:
-        ShapeError: shapes, dtypes or ranges are not as above.
+        ShapeError: shapes, dtypes or ranges are not as described in `overlay`.
     """
     check_frame(frame, view, heat)
     in_unit_range(heat)
@@ -55,16 +51,9 @@ def contours(frame: Frame, heat: Heat, view: View, table: ColourTable) -> Frame:
 
 
 def heat_picture(heat: Heat, view: View, frame_size: tuple[int, int], table: ColourTable) -> Frame:
-    """Draw the evidence without the frame, in the colours of the table. Outside the view the picture is dark grey.
+    """Draw the evidence without the frame, in the colours of the table; the frame has (height, width).
 
-    Args:
-        heat: (h', w') float32 in [0, 1], on the pixels of `view`.
-        view: region of the frame that the model saw, (rows, columns).
-        frame_size: (height, width) of the frame.
-        table: colour table, (256, 3) uint8.
-
-    Returns:
-        (H, W, 3) uint8.
+    Outside the view the picture is dark grey.
     """
     picture = np.full((*frame_size, 3), OUTSIDE_GREY, dtype=np.uint8)
     check_frame(picture, view, heat)

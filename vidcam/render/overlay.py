@@ -94,18 +94,10 @@ class Overlay:
         self._lookup = blend_table(table, opacity_curve(opacity)).reshape(3, 256 * 256)
 
     def blend(self, frame: Frame, heat: Heat, view: View) -> Frame:
-        """Draw the evidence over a frame.
-
-        Args:
-            frame: (H, W, 3) uint8.
-            heat: (h', w') float32 in [0, 1], on the pixels of `view`.
-            view: region of the frame that the model saw, (rows, columns).
-
-        Returns:
-            (H, W, 3) uint8, a new array.
+        """Draw the evidence over a frame, in a new array.
 
         Raises:
-            ShapeError: shapes, dtypes or the heat's range are not as above.
+            ShapeError: shapes, dtypes or the heat's range are not as described in this module.
         """
         check_frame(frame, view, heat)
         result = frame.copy()
@@ -163,11 +155,7 @@ def overlay(
 def draw_outline(frame: Frame, view: View) -> None:
     """Draw a thin border just inside the model's view, in place: a white line inside a black one, visible on any frame.
 
-    A side of the view on the edge of the frame gets no line.
-
-    Args:
-        frame: (H, W, 3) uint8. Each line is H // 360 pixels thick, at least 1.
-        view: region of the frame that the model saw, (rows, columns).
+    A side of the view on the edge of the frame gets no line. Each line is H // 360 pixels thick, at least 1.
     """
     check_frame(frame, view)
     thickness = max(1, frame.shape[0] // 360)
@@ -186,19 +174,11 @@ def explanation_map(
 ) -> Frame:
     """Draw the explanation map: the frame where there is evidence, and a fill elsewhere.
 
-    E = L * I + (1 - L) * fill (arXiv:1710.11063, eq. 25), in pixels.
+    E = L * I + (1 - L) * fill (arXiv:1710.11063, eq. 25), in pixels: I is the frame, L the heat, 0 outside the view.
 
-    Args:
-        frame: I, (H, W, 3) uint8.
-        heat: L, (h', w') float32 in [0, 1], on the pixels of `view`. Outside the view L is 0.
-        view: region of the frame that the model saw, (rows, columns).
-        fill: 'black'; 'mean': `mean_rgb`; 'blur': the view blurred by a Gaussian of sigma = shorter side * 10 / 224
-            pixels; 'frame-mean': the mean colour of the view. Outside the view the fill is computed from the whole
-            frame.
-        mean_rgb: colour of `fill="mean"`, in [0, 255]: the mean of the model's data set.
-
-    Returns:
-        (H, W, 3) uint8, rounded, a new array.
+    The fill is 'black'; 'mean', which is `mean_rgb` in [0, 255], the mean of the model's data set; 'blur', the view
+    blurred by a Gaussian of sigma = shorter side * 10 / 224 pixels; or 'frame-mean', the mean colour of the view.
+    Outside the view it is computed from the whole frame.
 
     Raises:
         ShapeError: as in `Overlay.blend`.

@@ -1,7 +1,7 @@
 """Plot a table of scores as PNG files.
 
 Retention is plotted as in arXiv:1710.11063 (Grad-CAM++), fig. 10; relative performance and α as in arXiv:2205.10838,
-fig. 6 and fig. 3–4. Controls are grey and not solid. The same numbers give the same bytes.
+fig. 6 and fig. 3–4. Controls are grey and not solid. The same numbers give the same bytes. `path` is that of the file.
 """
 
 from __future__ import annotations
@@ -46,11 +46,8 @@ def colours(methods: Sequence[str]) -> dict[str, str]:
 def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, Array]], *, title: str) -> None:
     """Plot the remaining probability against the hidden share of the clip.
 
-    Args:
-        path: path of the PNG file.
-        curves: method → hidden shares θ (P,) from 0 on, the mean of 100·O/Y, and the ends of its interval. Intervals of
-            controls are not drawn.
-        title: title of the plot.
+    `curves` are method → hidden shares θ (P,) from 0 on, the mean of 100·O/Y, and the ends of its interval. Intervals
+    of controls are not drawn.
     """
     with _plot(path, title, (7.2, 4.8)) as axes:
         methods = [method for method in curves if method not in _CONTROL_STYLES]
@@ -72,10 +69,7 @@ def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, A
 def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> None:
     """Plot the relative performance of pairs of methods: one box per pair on a logarithmic axis. 1 means equal.
 
-    Args:
-        path: path of the PNG file.
-        ratios: 'a vs b' → O_a / O_b of each clip, (N,).
-        title: title of the plot.
+    `ratios` are 'a vs b' → O_a / O_b of each clip, (N,).
     """
     with _plot(path, title, (7.2, 1.4 + 0.5 * len(ratios)), legend=False) as axes:
         boxes = [np.clip(values, 1e-6, 1e6) for values in ratios.values()]
@@ -89,11 +83,8 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
 def plot_alpha(path: Path, numbers: Mapping[str, Array], *, title: str) -> None:
     """Plot the distribution of α of Grad-CAM++: one box over the clips for each statistic of a clip.
 
-    Args:
-        path: path of the PNG file.
-        numbers: 'minimum', 'lower quartile', … → the statistic of each clip over positions with g > 0, (N,). NaN is
-            left out.
-        title: title of the plot.
+    `numbers` are 'minimum', 'lower quartile', … → the statistic of each clip over positions with g > 0, (N,). NaN is
+    left out.
     """
     with _plot(path, title, (7.2, 4.2), legend=False) as axes:
         finite = {name: values[~np.isnan(values)] for name, values in numbers.items()}
@@ -108,11 +99,7 @@ def plot_classes(
 ) -> None:
     """Plot the Average Drop of each class, one bar per method. At most 12 classes are shown: those with most clips.
 
-    Args:
-        path: path of the PNG file.
-        drops: class → method → Average Drop in percent.
-        counts: class → number of clips.
-        title: title of the plot.
+    `drops` are class → method → Average Drop in percent, and `counts` class → number of clips.
     """
     shown = sorted(drops, key=lambda label: (-counts[label], label))[:_MAX_CLASSES]
     methods = list(next(iter(drops.values()), {}))
@@ -148,11 +135,8 @@ def plot_sanity(
 ) -> None:
     """Plot the sanity check: rank correlation of the maps while layers are randomised one after the other.
 
-    Args:
-        path: path of the PNG file.
-        layers: names of the layers in the order of randomisation, the last layer first.
-        correlations: method → mean rank correlation with the original maps after each layer.
-        title: title of the plot.
+    `layers` are in the order of randomisation, the last layer first; `correlations` are method → mean rank correlation
+    with the original maps after each layer.
     """
     with _plot(path, title, (7.2, 4.6)) as axes:
         for method, colour in colours(list(correlations)).items():
@@ -173,10 +157,7 @@ def plot_accuracy(path: Path, runs: Mapping[str, Point], *, title: str) -> None:
 
     Points lie beside each other, a few pixels apart, as runs may have one accuracy.
 
-    Args:
-        path: path of the PNG file.
-        runs: name → its point.
-        title: title of the plot.
+    `runs` are name → its point.
     """
     with _plot(path, title, (7.2, 4.8)) as axes:
         methods = list(dict.fromkeys(method for _, drops in runs.values() for method in drops))

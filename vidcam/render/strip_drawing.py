@@ -81,18 +81,10 @@ def curve_dashes(strip: TimeStrip, style: StripStyle) -> dict[str, tuple[float, 
 def draw_strip(
     canvas: Canvas, strip: TimeStrip, style: StripStyle, box: Box, *, frame_seconds: Sequence[float] | Seconds = ()
 ) -> float:
-    """Draw a strip without its legend.
+    """Draw a strip without its legend, and return the y position below the tick labels.
 
-    Args:
-        canvas: canvas to draw on.
-        strip: content of the strip.
-        style: style of the strip.
-        box: (left, top, right, bottom) of the curves. Ticks and windows are drawn below it, and labels of the scale on
-            its left.
-        frame_seconds: times that are marked by vertical lines.
-
-    Returns:
-        The y position below the tick labels.
+    The box is (left, top, right, bottom) of the curves. Ticks and windows are drawn below it, and labels of the scale
+    on its left. Vertical lines mark the `frame_seconds`.
     """
     plot = _Plot(canvas, strip, style, box)
     plot.draw_probability()
@@ -110,17 +102,10 @@ def draw_strip(
 def draw_legend(
     canvas: Canvas, strip: TimeStrip, style: StripStyle, box: tuple[float, float, float], *, rows: int | None = None
 ) -> float:
-    """Draw the legend in rows.
+    """Draw the legend in rows, and return the y position of the last one.
 
-    Args:
-        canvas: canvas to draw on.
-        strip: content of the strip.
-        style: style of the strip.
-        box: (left, top, right) of the legend.
-        rows: largest number of rows; further entries are left out. None: as many rows as needed.
-
-    Returns:
-        The y position of the last row.
+    The box is (left, top, right) of the legend. Entries that `rows` rows have no room for are left out; None: there are
+    as many rows as needed.
     """
     left, y, right = box
     width, height, gap, spacing = style.swatch_px

@@ -73,7 +73,6 @@ class AnimatedReader(VideoReader):
         step = max(1, int(np.median(np.diff(begins))))
         jumps = find_jumps(np.array(ticks, np.int64), end, step, _MILLISECOND)
         frame_index = FrameIndex(np.array(ticks, np.int64), np.zeros(0, np.int64), end, step, _MILLISECOND, jumps=jumps)
-        self._damage = Damage(frame_index)
         info = VideoInfo(
             path=located.name,
             size=size,
@@ -89,7 +88,7 @@ class AnimatedReader(VideoReader):
             is_local=located.is_local,
             notes=(*_cut_notes(read, count), *jump_notes(jumps, _MILLISECOND)),
         )
-        super().__init__(info, self._damage)
+        super().__init__(info, Damage(frame_index))
 
     def close(self) -> None:
         """Delete the copy, if the file is one; closing twice is fine."""
@@ -100,13 +99,13 @@ class AnimatedReader(VideoReader):
     def _decoding(self) -> Iterator[Callable[[int], Frames]]:
         def decode(index: int) -> Frames:
             image.seek(index)
-            return picture_of(image, self._info.path).pixels
+            return picture_of(image, self.info.path).pixels
 
         try:
             with Image.open(self._located.path) as image:
                 yield decode
         except _ERRORS as exc:
-            raise MediaError(f"{self._info.path!r} cannot be read any further ({exc}); run again") from exc
+            raise MediaError(f"{self.info.path!r} cannot be read any further ({exc}); run again") from exc
 
 
 def _require_few(path: str, size: tuple[int, int], count: int) -> None:

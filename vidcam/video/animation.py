@@ -84,11 +84,7 @@ class AnimationWriter:
         self._file = AtomicFile(self._path, overwrite=overwrite)
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
-        """Add a frame.
-
-        Args:
-            frame: (H, W, 3) uint8 RGB.
-            pts_seconds: when the frame is first displayed.
+        """Add a frame, (H, W, 3) uint8 RGB, that is first displayed at `pts_seconds`.
 
         Raises:
             ShapeError: the frame has another shape or dtype.

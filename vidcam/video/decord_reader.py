@@ -61,7 +61,7 @@ class DecordReader(VideoReader):
             frame: Frames = video[index].asnumpy()
         except Exception as exc:  # decord raises its own errors and plain RuntimeError
             raise MediaError(
-                f"decord cannot decode frame {index} of {self._info.path!r} ({_first_line(exc)}); use --decoder pyav"
+                f"decord cannot decode frame {index} of {self.info.path!r} ({_first_line(exc)}); use --decoder pyav"
             ) from exc
         return frame
 
@@ -88,7 +88,7 @@ class DecordReader(VideoReader):
             raise self._unusable(f"it cannot open the file ({_first_line(exc)})") from exc
 
     def _require_agreement(self, video: Any) -> None:
-        info = self._info
+        info = self.info
         if len(video) != info.frame_count:
             raise self._unusable(f"it finds {len(video)} frames, PyAV {info.frame_count}")
         time_difference = float(np.abs(decord_seconds(video) - info.pts_seconds).max())
@@ -114,11 +114,11 @@ class DecordReader(VideoReader):
         with open_input(self._path) as container:
             stated_count = video_stream(container, self._path).frames
         # decord allocates memory for the stated number of frames, and aborts the process if there is not enough.
-        if stated_count > MAX_STATED_RATIO * self._info.frame_count:
+        if stated_count > MAX_STATED_RATIO * self.info.frame_count:
             raise self._unusable(f"it would allocate memory for the {stated_count} frames that the file states")
 
     def _unusable(self, reason: str) -> MediaError:
-        return MediaError(f"decord cannot be used for {self._info.path!r}: {reason}; use --decoder pyav")
+        return MediaError(f"decord cannot be used for {self.info.path!r}: {reason}; use --decoder pyav")
 
 
 def decord_seconds(video: Any) -> Seconds:

@@ -251,15 +251,7 @@ def named_encoder(
 ) -> tuple[Encoder, tuple[str, ...]]:
     """Configure any encoder with FFmpeg's defaults, or the software encoder if that one does not work here.
 
-    Args:
-        name: FFmpeg's name for the encoder.
-        codec: the codec that it makes.
-        preset: a preset of the encoder; None: the default.
-        quality: on the encoder's own scale; None: the default.
-        size: (height, width) of the frames, for the test of the encoder.
-
-    Returns:
-        The encoder, and notes about what had to be replaced.
+    `name` is FFmpeg's own, `codec` what it makes. The other arguments and the result are those of `choose_encoder`.
 
     Raises:
         InputError: a preset or a quality was passed, and the encoder has no option for it.

@@ -44,11 +44,7 @@ class ImageSequenceWriter:
             self._stage = hidden_folder(self._path)
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
-        """Write one frame.
-
-        Args:
-            frame: (H, W, 3) uint8 RGB.
-            pts_seconds: when the frame is first displayed.
+        """Write one frame, (H, W, 3) uint8 RGB, that is first displayed at `pts_seconds`.
 
         Raises:
             EncodeError: the file cannot be written, for example because the disk is full.

@@ -58,7 +58,7 @@ class ImageReader(VideoReader):
         self._files = files
         rate, count = fps or DEFAULT_FPS, len(self._files)
         frame_index = FrameIndex(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
-        self._damage = Damage(frame_index)
+        self.damage = Damage(frame_index)
         first = self._first()
         self._size = first.pixels.shape[:2]
         info = VideoInfo(
@@ -78,7 +78,7 @@ class ImageReader(VideoReader):
             has_name=path is not None,
             notes=(*notes, *rate_notes(fps, count, "image")),
         )
-        super().__init__(info, self._damage)
+        super().__init__(info, self.damage)
 
     def _first(self) -> _Picture:
         for index in range(len(self._files)):
@@ -97,11 +97,11 @@ class ImageReader(VideoReader):
         """The image, or the one that stands in for it."""
         wanted: int | None = index
         while wanted is not None:
-            picture = None if self._damage.is_missing(wanted) else self._load(wanted)
+            picture = None if self.damage.is_missing(wanted) else self._load(wanted)
             if picture is not None:
                 return self._scaled(picture.pixels)
-            wanted = self._damage.stand_in(index)
-        raise MediaError(f"no image of {self._info.path!r} can be read any more; expected them to stay; run again")
+            wanted = self.damage.stand_in(index)
+        raise MediaError(f"no image of {self.info.path!r} can be read any more; expected them to stay; run again")
 
     def _load(self, index: int) -> _Picture | None:
         try:
@@ -109,14 +109,14 @@ class ImageReader(VideoReader):
         # Pillow raises nearly anything for a damaged file; an image that is too large is a warning or an error.
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError, Warning):
             require_no_shortage(str(self._files[index]))
-            self._damage.mark_missing(range(index, index + 1))
+            self.damage.mark_missing(range(index, index + 1))
             return None
 
     def _scaled(self, pixels: Frames) -> Frames:
         height, width = self._size
         if pixels.shape[:2] == (height, width):
             return pixels
-        self._damage.mark_resized((pixels.shape[0], pixels.shape[1]))
+        self.damage.mark_resized((pixels.shape[0], pixels.shape[1]))
         return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 

@@ -107,40 +107,30 @@ class Damage:
 class VideoReader(ABC):
     """A video to read, whatever decodes it; a subclass adds `_decoding`. A context, which closes the reader.
 
-    Args:
+    Attributes:
         info: what probing found.
-        damage: collects the damage that is found while reading.
+        damage: the damage found so far; a reader that replaces this one continues with the same object.
     """
 
     _is_closed = False
 
     def __init__(self, info: VideoInfo, damage: Damage) -> None:
-        self._info = info
-        self._damage = damage
-
-    @property
-    def info(self) -> VideoInfo:
-        """What probing found."""
-        return self._info
-
-    @property
-    def damage(self) -> Damage:
-        """The damage found so far; a reader that replaces this one continues with the same object."""
-        return self._damage
+        self.info = info
+        self.damage = damage
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the video, as far as it was read; sentences without a full stop."""
-        return (*self._info.notes, *self._damage.notes())
+        return (*self.info.notes, *self.damage.notes())
 
     @property
     def readable_seconds(self) -> tuple[Interval, ...]:
         """The parts of the video that are not known to be unreadable, increasing."""
-        return self._damage.readable()
+        return self.damage.readable()
 
     def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:
         """Yield all displayed frames with start <= pts < end, in order, as (pts_seconds, (H, W, 3) uint8 RGB)."""
-        times = self._info.pts_seconds
+        times = self.info.pts_seconds
         first = np.searchsorted(times, start_seconds)
         last = times.size if end_seconds is None else np.searchsorted(times, end_seconds)
         return self._read(range(int(first), int(last)))
@@ -159,7 +149,7 @@ class VideoReader(ABC):
             raise ShapeError(f"seconds must be (T,) with T >= 1, all finite; got shape {times.shape}, {times}")
         if np.any(np.diff(times) < 0):
             raise ShapeError(f"seconds must not decrease, got {times}; sort them")
-        indices = np.searchsorted(self._info.pts_seconds, times, side="right") - 1
+        indices = np.searchsorted(self.info.pts_seconds, times, side="right") - 1
         return self._read(int(index) for index in np.maximum(indices, 0))
 
     def close(self) -> None:
@@ -169,13 +159,13 @@ class VideoReader(ABC):
     def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
         """Yield the frames at non-decreasing indices. A repeated index yields the same array again."""
         if self._is_closed:
-            raise MediaError(f"the reader of {self._info.path!r} is closed; call open_video again")
+            raise MediaError(f"the reader of {self.info.path!r} is closed; call open_video again")
         shown = -1
         with self._decoding() as decode:
             for index in indices:
                 if index != shown:
                     frame, shown = decode(index), index
-                yield float(self._info.pts_seconds[index]), frame
+                yield float(self.info.pts_seconds[index]), frame
 
     @abstractmethod
     def _decoding(self) -> AbstractContextManager[Callable[[int], Frames]]:
@@ -190,7 +180,7 @@ class VideoReader(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._info!r})"
+        return f"{type(self).__name__}({self.info!r})"
 
 
 def _format_intervals(intervals: Sequence[Interval]) -> str:

@@ -42,10 +42,10 @@ class PyAVReader(VideoReader):
         self._path = os.fspath(path)
         self._located = located
         self._frame_index, container = read_frame_index(self._path)
-        self._damage = Damage(self._frame_index)
+        self.damage = Damage(self._frame_index)
         self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._frame_index, container)]
         try:
-            super().__init__(self._describe(), self._damage)
+            super().__init__(self._describe(), self.damage)
         except BaseException:
             self.close()
             raise
@@ -65,7 +65,7 @@ class PyAVReader(VideoReader):
             aspect, notes = _pixel_aspect(decoder.pixel_aspect)
             self._stored_size = (frame.height, frame.width)
             if frame.interlaced_frame:
-                self._damage.mark_interlaced()
+                self.damage.mark_interlaced()
             self._square_size = square_pixel_size(self._stored_size, aspect)
             require_reasonable(self._path, self._square_size)
             self._orientation: Orientation = read_orientation(frame, self._path)
@@ -125,7 +125,7 @@ class PyAVReader(VideoReader):
             MissingFramesError: no frame can be decoded.
         """
         while True:
-            candidate = self._damage.stand_in(index) if self._damage.is_missing(index) else index
+            candidate = self.damage.stand_in(index) if self.damage.is_missing(index) else index
             if candidate == current:
                 return candidate
             try:
@@ -133,17 +133,17 @@ class PyAVReader(VideoReader):
             except MissingFramesError as exc:
                 if candidate is None:
                     raise
-                self._damage.mark_missing(exc.indices)
+                self.damage.mark_missing(exc.indices)
             else:
                 return index if candidate is None else candidate
 
     def _record_damage(self, frame: VideoFrame, index: int) -> VideoFrame:
         if frame.is_corrupt:
-            self._damage.mark_repaired(index)
+            self.damage.mark_repaired(index)
         if frame.interlaced_frame:
-            self._damage.mark_interlaced()
+            self.damage.mark_interlaced()
         if (frame.height, frame.width) != self._stored_size:
-            self._damage.mark_resized((frame.height, frame.width))
+            self.damage.mark_resized((frame.height, frame.width))
         return frame
 
     @contextmanager

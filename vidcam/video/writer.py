@@ -30,7 +30,7 @@ from vidcam.media import ClockPiece, Frames
 from vidcam.system.atomic import AtomicFile
 from vidcam.video.audio import AudioMuxer, add_audio
 from vidcam.video.container import encode_errors
-from vidcam.video.encoders import H264, Encoder, silence_encoder, software_encoder
+from vidcam.video.encoders import H264, Encoder, silence_encoder
 from vidcam.video.pixels import BT709, YuvConverter
 
 _logger = logging.getLogger(__name__)
@@ -61,8 +61,6 @@ class VideoWriter:
         on_lost_audio: called with a sentence if sound is lost, also while frames are written; None: it is logged.
         overwrite: whether an existing file at `path` is replaced.
         encoder: the encoder with its options; see `encoders`.
-        crf: quality for x264 instead of `encoder`, 0 (lossless) to 51.
-        preset: preset for x264 instead of `encoder`.
 
     Raises:
         OutputError: the destination exists, its folder does not, or it cannot be written.
@@ -84,8 +82,6 @@ class VideoWriter:
         on_lost_audio: Callable[[str], None] | None = None,
         overwrite: bool = False,
         encoder: Encoder = H264,
-        crf: int | None = None,
-        preset: str | None = None,
     ) -> None:
         self._is_closed = False
         self._path = Path(path)
@@ -96,8 +92,6 @@ class VideoWriter:
         self._last_tick = -1
         self._pending: Packet[VideoStream] | None = None
         self._audio: AudioMuxer | None = None
-        if crf is not None or preset is not None:
-            encoder = software_encoder("libx264", preset=preset, quality=crf)
         self._to_yuv = YuvConverter(encoder.stored_size(size))
         self._file = AtomicFile(self._path, overwrite=overwrite)
         with encode_errors(self._path):

@@ -15,7 +15,6 @@ from tests.helpers.nets import random_clip
 from vidcam.cam.explain import explain
 from vidcam.cam.layers import default_layer, list_layers
 from vidcam.errors import ShapeError, WeightsError
-from vidcam.models import Model, load_model
 from vidcam.models.families.efficientnet_lite import (
     EFFICIENTNET_LITE0_CHECKPOINT,
     EfficientNetLite,
@@ -25,6 +24,8 @@ from vidcam.models.families.efficientnet_lite import (
     load_file,
 )
 from vidcam.models.labels import imagenet
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 from vidcam.models.specs import EFFICIENTNET_LITE0_SPEC
 from vidcam.models.weights.checkpoint import load_state
 

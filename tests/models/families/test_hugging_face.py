@@ -18,10 +18,9 @@ from tests.gallery.checkpoints import KINDS, LABELS, TEXTS, load, needs_transfor
 from tests.helpers.clips import model_input
 from tests.helpers.odd import h264
 from vidcam.errors import InputError, LayerError, WeightsError
-from vidcam.models import load_model
 from vidcam.models.families.hugging_face_files import find_files
 from vidcam.models.families.hugging_face_input import read_processor
-from vidcam.models.registry import labels_of
+from vidcam.models.registry import labels_of, load_model
 from vidcam.spec import TokenGrid
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidcam.errors import ShapeError, WeightsError
-from vidcam.models import I3D, I3D_SPEC, Model
 from vidcam.models.families.i3d import (
+    I3D,
     I3D_CHECKPOINT,
     Mixed,
     SameConv3d,
@@ -23,6 +23,8 @@ from vidcam.models.families.i3d import (
     convert,
     same_padding,
 )
+from vidcam.models.model import Model
+from vidcam.models.specs import I3D_SPEC
 from vidcam.models.weights.checkpoint import load_state_dict
 from vidcam.models.weights.untrusted import load_arrays
 

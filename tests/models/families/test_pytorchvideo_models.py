@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.errors import InputError, NameNotFoundError, WeightsError
-from vidcam.models import load_model
 from vidcam.models.families import pytorchvideo_models
 from vidcam.models.families.pathways import SlowFastInput
 from vidcam.models.labels import kinetics400
+from vidcam.models.registry import load_model
 
 
 def test_sampling_and_scaling() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from vidcam.models import load_model
 from vidcam.models.families.tiny import GRATING_SPECS, SHAPE_SPECS, TINY_SPECS, weights_path
+from vidcam.models.registry import load_model
 from vidcam.models.specs import TINY_CAPTIONER_SPEC
 from vidcam.motion import GRATING_LABELS, LABELS, SHAPE_LABELS
 from vidcam.motion.captions import VOCABULARY

@@ -13,8 +13,8 @@ from PIL import Image
 
 import vidcam
 from vidcam.errors import InputError, NameNotFoundError, WeightsError
-from vidcam.models import load_model
 from vidcam.models.labels import imagenet
+from vidcam.models.registry import load_model
 from vidcam.spec import TokenGrid
 
 needs_timm = [pytest.mark.gallery, pytest.mark.filterwarnings("default")]  # the package's own warnings

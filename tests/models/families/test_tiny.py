@@ -10,9 +10,9 @@ import torch
 
 from tests.helpers.motion import clips_and_labels, tiny_input
 from vidcam.errors import ShapeError, WeightsError
-from vidcam.models import load_model
 from vidcam.models.families.tiny import TINY_SPECS, build, load
 from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 
 NAMES = tuple(spec.name for spec in TINY_SPECS)
 

@@ -6,8 +6,8 @@ import torch
 
 from scripts.research.caption_pool import make_pool, tokens_of
 from scripts.research.pool import to_input
-from vidcam.models import load_model
 from vidcam.models.captioner import Captioner, generate_captions
+from vidcam.models.registry import load_model
 from vidcam.motion.captions import make_captioned_clip
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 import vidcam
-from vidcam.models import Model, load_model
 from vidcam.models.families.tiny import SHAPE_SPECS, build
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 from vidcam.models.specs import TINY_VGG_SPEC
 from vidcam.pipelines.study.shape_set import one_class
 from vidcam.preprocess import scale_pixels

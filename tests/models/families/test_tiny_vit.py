@@ -10,10 +10,10 @@ from torch import nn
 import vidcam
 from tests.helpers.motion import UNSEEN_SEED, tiny_input
 from vidcam.errors import ShapeError
-from vidcam.models import load_model
 from vidcam.models.families.tiny import GRATING_SPECS, build
 from vidcam.models.families.tiny_vit import HEADS, WIDTH, TinyAttention
 from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 from vidcam.motion import make_grating_clip
 
 

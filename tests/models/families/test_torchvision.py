@@ -16,10 +16,10 @@ from tests.helpers.clips import model_input
 from tests.helpers.nets import random_clip
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import NameNotFoundError, ShapeError, WeightsError
-from vidcam.models import is_cached, load_model, model_entries
 from vidcam.models.families import torchvision
 from vidcam.models.families.image import image_network
 from vidcam.models.families.torchvision_specs import HUB_FILES, TORCHVISION_SPECS
+from vidcam.models.registry import is_cached, load_model, model_entries
 from vidcam.preprocess import grey_input
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.fingerprint import sha256

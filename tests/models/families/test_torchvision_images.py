@@ -11,9 +11,8 @@ from torchvision.models import get_model
 
 from tests.helpers.nets import random_clip
 from vidcam.errors import InputError, WeightsError
-from vidcam.models import load_model
 from vidcam.models.families import torchvision
-from vidcam.models.registry import labels_of
+from vidcam.models.registry import labels_of, load_model
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_set
 from vidcam.pipelines.study.shape_set import two_classes, write_shape_set

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from tests.models.test_model import LABELS, SPEC
 from vidcam.errors import WeightsError
-from vidcam.models import Model, ModelEntry, load_model
+from vidcam.models.entry import ModelEntry
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 from vidcam.models.weights.state import load_weights_file
 from vidcam.system.fingerprint import sha256
 

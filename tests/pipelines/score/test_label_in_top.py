@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from vidcam.errors import InputError
-from vidcam.models import load_model
 from vidcam.models.model import Model
+from vidcam.models.registry import load_model
 from vidcam.pipelines.score.clips import read_clips
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_set

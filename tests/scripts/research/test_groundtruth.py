@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from scripts.research.groundtruth import ONE_ACTOR, SEVERAL, groundtruth, measures
 from scripts.research.motion_maps import CONTROLS, averaged, explain_clips, methods_for, positive_part
-from vidcam.models import load_model
+from vidcam.models.registry import load_model
 from vidcam.motion import make_clip
 
 

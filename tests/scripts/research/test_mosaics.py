@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from scripts.research.mosaics import Tile, explain_mosaics, mosaic
-from vidcam.models import load_model
+from vidcam.models.registry import load_model
 
 
 def test_a_mosaic_by_hand() -> None:

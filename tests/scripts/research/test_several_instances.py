@@ -7,7 +7,7 @@ import pytest
 
 from scripts.research import several_instances
 from scripts.research.several_instances import COLUMNS, METHODS, ExplainedImage, document, explain_images, filled_boxes
-from vidcam.models import load_model
+from vidcam.models.registry import load_model
 from vidcam.motion.shapes import ShapeImage
 
 

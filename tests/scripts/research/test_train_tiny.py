@@ -10,8 +10,8 @@ from torch import nn
 
 from scripts.research import accuracy, pool, train_tiny
 from tests.helpers.motion import clips_and_labels, tiny_input
-from vidcam.models import load_model
 from vidcam.models.families.tiny import TINY_SPECS, build
+from vidcam.models.registry import load_model
 
 NAMES = tuple(spec.name for spec in TINY_SPECS)
 

@@ -13,7 +13,7 @@ from scripts.research import pool, train_tiny, train_transformers
 from scripts.research.transformer_maps import kind_of, network_of
 from tests.helpers.motion import tiny_input
 from tests.scripts.research.test_train_tiny import one_thread
-from vidcam.models import load_model
+from vidcam.models.registry import load_model
 
 __all__ = ["one_thread"]
 

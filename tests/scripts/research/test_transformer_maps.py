@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scripts.research.transformer_maps import clip_of_two, heats_of, interval, measured
-from vidcam.models import load_model
 from vidcam.models.families.tiny_vit import TinyViT
+from vidcam.models.registry import load_model
 
 
 def test_measures_by_hand() -> None:

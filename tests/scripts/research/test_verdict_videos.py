@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scripts.research.verdict_videos import METHODS, best_control, measured, print_table, spread_windows
-from vidcam.models import load_model
+from vidcam.models.registry import load_model
 from vidcam.motion import make_clip
 from vidcam.pipelines.forward import prepare
 from vidcam.pipelines.study.motion_set import write_video
