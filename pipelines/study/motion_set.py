@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -101,7 +101,7 @@ def write_motion_set(
         for number, request in enumerate(clips, start=1):
             rows.append(_write_clip(stage, request, scale))
             progress("writing clips", number, len(clips))
-        _write_manifest(stage / "manifest.csv", rows)
+        write_manifest(stage / "manifest.csv", COLUMNS, rows)
     return folder / "manifest.csv"
 
 
@@ -115,6 +115,14 @@ def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     return path
 
 
+def write_manifest(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a manifest of `vidcam score`."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
 def require_empty(folder: Path) -> None:
     """Require that a folder is new or empty, and create its parents."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -123,7 +131,7 @@ def require_empty(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | int]:
+def _write_clip(stage: Path, request: Request, scale: int) -> tuple[object, ...]:
     """Write the files of one clip; returns its row of the manifest."""
     clip = request.clip()
     path, boxes = f"clips/{request.stem}.mp4", f"truth/{request.stem}.json"
@@ -131,12 +139,4 @@ def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | in
     (stage / boxes).write_text(json.dumps(box_tracks(clip, scale=scale)), encoding="utf-8")
     truth = stage / "truth" / f"{request.stem}.npz"
     np.savez_compressed(truth, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)
-    row = (path, LABELS[request.label], request.group, boxes, request.actors)
-    return dict(zip(COLUMNS, row, strict=True))
-
-
-def _write_manifest(path: Path, rows: Iterable[dict[str, str | int]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    return path, LABELS[request.label], request.group, boxes, request.actors
