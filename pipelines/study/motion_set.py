@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -101,7 +101,7 @@ def write_motion_set(
         for number, request in enumerate(clips, start=1):
             rows.append(_write_clip(stage, request, scale))
             progress("writing clips", number, len(clips))
-        write_manifest(stage / "manifest.csv", COLUMNS, rows)
+        _write_manifest(stage / "manifest.csv", rows)
     return folder / "manifest.csv"
 
 
@@ -115,14 +115,6 @@ def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     return path
 
 
-def write_manifest(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a manifest of `vidcam score`."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-
-
 def require_empty(folder: Path) -> None:
     """Require that a folder is new or empty, and create its parents."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -131,7 +123,7 @@ def require_empty(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _write_clip(stage: Path, request: Request, scale: int) -> tuple[object, ...]:
+def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | int]:
     """Write the files of one clip; returns its row of the manifest."""
     clip = request.clip()
     path, boxes = f"clips/{request.stem}.mp4", f"truth/{request.stem}.json"
@@ -139,4 +131,12 @@ def _write_clip(stage: Path, request: Request, scale: int) -> tuple[object, ...]
     (stage / boxes).write_text(json.dumps(box_tracks(clip, scale=scale)), encoding="utf-8")
     truth = stage / "truth" / f"{request.stem}.npz"
     np.savez_compressed(truth, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)
-    return path, LABELS[request.label], request.group, boxes, request.actors
+    row = (path, LABELS[request.label], request.group, boxes, request.actors)
+    return dict(zip(COLUMNS, row, strict=True))
+
+
+def _write_manifest(path: Path, rows: Iterable[dict[str, str | int]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -8,8 +8,9 @@ manifest.csv                one row for each label of an image: path, label, gro
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,7 @@ from xml.sax.saxutils import escape
 from PIL import Image
 
 from vidcam.motion.shapes import MAX_SHAPES, SHAPE_LABELS, SIZE, ShapeImage, make_shape_image
-from vidcam.pipelines.study.motion_set import require_empty, write_manifest
+from vidcam.pipelines.study.motion_set import require_empty
 from vidcam.system.atomic import atomic_folder
 
 IMAGES, ANNOTATIONS, COCO, MANIFEST = "JPEGImages", "Annotations", "instances.json", "manifest.csv"
@@ -87,7 +88,7 @@ def write_shape_set(requests: Iterable[ShapeRequest], out: str | Path) -> Path:
             of_image = boxes[request.stem] = _boxes_by_label(image)
             (stage / ANNOTATIONS / f"{request.stem}.xml").write_text(_voc(request.stem, of_image), "utf-8")
         (stage / COCO).write_text(json.dumps(_coco(boxes)), "utf-8")
-        write_manifest(stage / MANIFEST, ("path", "label", "group", "boxes"), _rows(boxes))
+        _write_manifest(stage / MANIFEST, boxes)
     return folder
 
 
@@ -126,9 +127,11 @@ def _coco(boxes: dict[str, dict[str, list[list[int]]]]) -> dict[str, Any]:
     }
 
 
-def _rows(boxes: dict[str, dict[str, list[list[int]]]]) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of the manifest."""
-    for stem, of_image in boxes.items():
-        for label, many in of_image.items():
-            image, tracks = f"{IMAGES}/{stem}.png", [{"start": 0, "end": 1, "boxes": [box]} for box in many]
-            yield image, label, image, json.dumps(tracks)
+def _write_manifest(path: Path, boxes: dict[str, dict[str, list[list[int]]]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "group", "boxes"))
+        for stem, of_image in boxes.items():
+            for label, many in of_image.items():
+                image, tracks = f"{IMAGES}/{stem}.png", [{"start": 0, "end": 1, "boxes": [box]} for box in many]
+                writer.writerow((image, label, image, json.dumps(tracks)))
