@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from vidcam.results.explanation import AlphaAudit
 
+Reducer = Callable[[NDArray[np.float64]], Any]
+
 
 @dataclass(frozen=True, slots=True)
 class FiveNumbers:
@@ -46,16 +48,10 @@ def alpha_entry(audit: AlphaAudit) -> AlphaEntry:
 
 
 def _over_windows(numbers: NDArray[np.float64]) -> FiveNumbers:
-    low, first, middle, third, high = numbers.T
-    return FiveNumbers(
-        min=_finite(low, np.min),
-        q1=_finite(first, np.median),
-        median=_finite(middle, np.median),
-        q3=_finite(third, np.median),
-        max=_finite(high, np.max),
-    )
+    reducers: tuple[Reducer, ...] = (np.min, np.median, np.median, np.median, np.max)
+    return FiveNumbers(*(_finite(values, reduce) for values, reduce in zip(numbers.T, reducers, strict=True)))
 
 
-def _finite(values: NDArray[np.float64], reduce: Callable[[NDArray[np.float64]], Any]) -> float | None:
+def _finite(values: NDArray[np.float64], reduce: Reducer) -> float | None:
     finite = values[np.isfinite(values)]
     return float(reduce(finite)) if finite.size else None

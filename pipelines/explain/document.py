@@ -25,7 +25,7 @@ from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
 from vidcam.pipelines.explain.job import VideoJob
-from vidcam.render.sheet import SheetFormat
+from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Artifact
 from vidcam.results.timeline import Timeline
@@ -313,22 +313,14 @@ def versions() -> dict[str, str]:
     return {"vidcam": __version__, "python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def all_files(
-    stem: str,
-    targets: Sequence[TargetEntry],
-    *,
-    sheet: SheetFormat | None,
-    data: bool,
-    report: bool = False,
-    settings: bool = False,
-) -> tuple[str, ...]:
-    """Return the names of all files of a result, the JSON last; `sheet` is the ending of the sheet."""
+def all_files(stem: str, targets: Sequence[TargetEntry], request: ExplainRequest) -> tuple[str, ...]:
+    """Return the names of all files of a result, the JSON last."""
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
-    endings = [
-        *([f".{sheet}"] if sheet else []),
-        *([".html"] * report),
-        *([".npz", "_evidence.csv"] * data),
-        *([".toml"] * settings),
-        ".json",
-    ]
-    return (*videos, *(stem + ending for ending in endings))
+    endings = {
+        "sheet": (f".{request.sheet_format}",),
+        "report": (".html",),
+        "data": (".npz", "_evidence.csv"),
+    }
+    names = [ending for output, of_output in endings.items() if output in request.outputs for ending in of_output]
+    names += [".toml"] if request.settings else []
+    return (*videos, *(stem + ending for ending in (*names, ".json")))

@@ -253,12 +253,5 @@ class Result:
             scale=request.scale,
             runtime=entries.runtime_entry(self._job),
             versions=entries.versions(),
-            files=entries.all_files(
-                stem,
-                targets,
-                sheet=request.sheet_format if "sheet" in request.outputs else None,
-                data="data" in request.outputs,
-                report="report" in request.outputs,
-                settings=bool(request.settings),
-            ),
+            files=entries.all_files(stem, targets, request),
         )

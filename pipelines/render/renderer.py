@@ -163,22 +163,16 @@ def render_saved(explanation: Saved, out: Path, options: RenderOptions, *, progr
         opened_source(request.explanation, request.source, progress=progress) as reader,
     ):
         require_other_place(out, reader)
-        count, notes = _drawn(replace(request, out=hidden), reader, clock=clock, progress=progress)
+        request = replace(request, out=hidden)
+        pts = drawn_seconds(reader.info, *request.span_seconds)
+        count, notes = pts.size, request.notes
+        if request.form == "sheet":
+            count = _sheet(request, reader, pts)
+        elif request.form == "poster":
+            count = _poster(request, reader, pts)
+        else:
+            notes += _frames(request, reader, pts, clock=clock, progress=progress)
     return Rendered(out, request.form, count, notes, clock.seconds)
-
-
-def _drawn(
-    request: RenderRequest, reader: VideoReader, *, clock: StageTimer, progress: Progress
-) -> tuple[int, tuple[str, ...]]:
-    """Draw into `request.out`; returns the number of frames, and notes."""
-    pts = drawn_seconds(reader.info, *request.span_seconds)
-    if request.form == "sheet":
-        return _sheet(request, reader, pts), request.notes
-    if request.form == "poster":
-        _poster(request, reader, pts)
-        return 1, request.notes
-    notes = _frames(request, reader, pts, clock=clock, progress=progress)
-    return pts.size, (*request.notes, *notes)
 
 
 def _frames(
@@ -197,14 +191,15 @@ def _frames(
     return (*reader.notes, *lost)
 
 
-def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> None:
-    """Draw the frame with the strongest evidence."""
+def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> int:
+    """Draw the frame with the strongest evidence; returns the number of frames."""
     explanation, first = request.explanation, request.maps[0]
     seconds = np.maximum(pts_seconds, float(explanation.timeline.starts[0]))
     best = int(explanation.evidence(first.method, seconds, target=first.target).argmax())
     ((second, frame),) = reader.frames_at(pts_seconds[[best]])
     composition = _composition(request, pts_seconds)
     save_image(request.out, composition.picture(second, frame))
+    return 1
 
 
 def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> int:

@@ -8,51 +8,34 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from types import MappingProxyType
+from typing import Literal
 
-from vidcam.pipelines.report.content import PageData
+from vidcam.pipelines.report.packing import PackedBlock
 from vidcam.system.json_files import from_json, to_json
 
-MODULES = (
-    "arithmetic.js",
-    "maps.js",
-    "dom.js",
-    "unpack.js",
-    "draw.js",
-    "state.js",
-    "player.js",
-    "strip.js",
-    "tiles.js",
-    "controls.js",
-    "words.js",
-    "texts.js",
-    "files.js",
-    "keys.js",
-    "main.js",
-)
-"""Of the page of a video, in the order in which they depend on each other."""
+PageName = Literal["page", "set", "study"]
+"""The page of videos, of a scored set, and of a study, which the pipeline `trust` writes."""
 
-SET_MODULES = ("dom.js", "unpack.js", "clipdialog.js", "confusions.js", "curves.js", "set.js")
-"""Of the page of a scored set."""
-
-STUDY_MODULES = (
-    "arithmetic.js",
-    "maps.js",
-    "dom.js",
-    "unpack.js",
-    "draw.js",
-    "player.js",
-    "tiles.js",
-    "study-store.js",
-    "study-files.js",
-    "study-screen.js",
-    "study.js",
+MODULES: Mapping[PageName, tuple[str, ...]] = MappingProxyType(
+    {
+        "page": (
+            *("arithmetic.js", "maps.js", "dom.js", "unpack.js", "draw.js", "state.js", "player.js", "strip.js"),
+            *("tiles.js", "controls.js", "words.js", "texts.js", "files.js", "keys.js", "main.js"),
+        ),
+        "set": ("dom.js", "unpack.js", "clipdialog.js", "confusions.js", "curves.js", "set.js"),
+        "study": (
+            *("arithmetic.js", "maps.js", "dom.js", "unpack.js", "draw.js", "player.js", "tiles.js"),
+            *("study-store.js", "study-files.js", "study-screen.js", "study.js"),
+        ),
+    }
 )
-"""Of the page of a study; the pipeline `trust` writes it."""
+"""The modules of each page, in the order in which they depend on each other."""
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const|let)\b)", re.MULTILINE)
@@ -65,9 +48,9 @@ def asset(name: str) -> str:
 
 
 @lru_cache(maxsize=3)
-def script(modules: tuple[str, ...] = MODULES) -> str:
-    """Return modules as one, without their documentation."""
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", asset(name)))) for name in modules)
+def script(page: PageName) -> str:
+    """Return the modules of a page as one, without their documentation."""
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", asset(name)))) for name in MODULES[page])
 
 
 def palettes() -> Mapping[str, str]:
@@ -75,35 +58,24 @@ def palettes() -> Mapping[str, str]:
     return from_json(asset("palettes.json"), dict[str, str])
 
 
-def page_html(data: PageData, block: str, media: Mapping[str, str]) -> str:
-    """Write the page of videos.
-
-    Args:
-        data: what it shows.
-        block: the numbers, see `packing.PackedBlock`.
-        media: `id` → base64 of a video.
-    """
-    return fill_page("page", data.title, to_json(data, indent=0), block=block, media=media, modules=MODULES)
-
-
-def fill_page(name: str, title: str, data: str, *, block: str, media: Mapping[str, str], modules: Sequence[str]) -> str:
-    """Fill `frame.html` with `<name>.html` and what is given; arguments as in `page_html`, with the data as JSON."""
-    code = script(tuple(modules))
-    style = asset("style.css") + ("" if name == "page" else asset(f"{name}.css"))
+def fill_page(page: PageName, title: str, data: object, block: PackedBlock, media: Mapping[str, str]) -> str:
+    """Fill `frame.html` with what a page shows, its numbers, and its videos, `id` → base64."""
+    code = script(page)
+    style = asset("style.css") + ("" if page == "page" else asset(f"{page}.css"))
     parts = {
         "title": escape(title),
         "policy": escape(_policy(code, style)),
-        "body": asset(f"{name}.html"),
+        "body": asset(f"{page}.html"),
         "style": style,
         "script": code,
-        "data": in_script(data),
-        "block": block,
+        "data": _in_script(to_json(data, indent=0)),
+        "block": block.to_base64(),
         "media": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in media.items()),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("frame.html"))
 
 
-def in_script(text: str) -> str:
+def _in_script(text: str) -> str:
     """Escape JSON for a script element: no label can end it, nor open a comment in it."""
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from vidcam import __version__
 from vidcam.pipelines.report.packing import PackedBlock, Section
-from vidcam.pipelines.report.page import SET_MODULES, fill_page
+from vidcam.pipelines.report.page import fill_page
 from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
 from vidcam.pipelines.score.conclusions import (
@@ -28,7 +28,6 @@ from vidcam.pipelines.score.conclusions import (
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.report import equal_area_rows, method_rows
 from vidcam.pipelines.score.summary import Pair, Summary
-from vidcam.system.json_files import to_json
 
 SHOWN = ("drop", "retention_0.5", "area")
 """Columns of a method in the table of clips."""
@@ -148,7 +147,7 @@ def scored_page(
         pages=pages,
         model=summary.settings.model or "",
     )
-    return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
+    return fill_page("set", data.title, data, block, {})
 
 
 def _known(summary: Summary, pairs: Sequence[Pair]) -> tuple[str, ...]:

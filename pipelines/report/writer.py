@@ -19,7 +19,7 @@ from vidcam.pipelines.report.clip import Shown, page_clip, span_of
 from vidcam.pipelines.report.content import PageClip, PageData
 from vidcam.pipelines.report.facts import Facts, settings_beside
 from vidcam.pipelines.report.packing import PackedBlock
-from vidcam.pipelines.report.page import page_html, palettes
+from vidcam.pipelines.report.page import fill_page, palettes
 from vidcam.pipelines.report.videos import MOST_EMBEDDED, Media, is_playable, video_note
 from vidcam.results.video import VideoExplanation
 from vidcam.system.atomic import disk_errors, require_writable
@@ -155,7 +155,7 @@ def page_of(shown: Sequence[Shown], media: Media, *, title: str = "") -> str:
     clips = merged([page_clip(each, block) for each in shown])
     names = dict.fromkeys(f"{clip.targets[0].label} – {clip.name}" for clip in clips)
     data = PageData(title or "; ".join(names), __version__, tuple(clips), palettes())
-    return page_html(data, block.to_base64(), media.embedded)
+    return fill_page("page", data.title, data, block, media.embedded)
 
 
 def merged(clips: Sequence[PageClip]) -> list[PageClip]:

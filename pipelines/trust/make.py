@@ -14,7 +14,7 @@ from vidcam import __version__
 from vidcam.errors import InputError
 from vidcam.pipelines.report.clip import Shown
 from vidcam.pipelines.report.packing import PackedBlock
-from vidcam.pipelines.report.page import STUDY_MODULES, fill_page, palettes
+from vidcam.pipelines.report.page import fill_page, palettes
 from vidcam.pipelines.report.videos import Media
 from vidcam.pipelines.report.writer import PAGES, ReportOptions, shown_of
 from vidcam.pipelines.trust.blind import blind_clip, said_class, target_of
@@ -23,7 +23,7 @@ from vidcam.pipelines.trust.design import SHUFFLED, Design, Lengths, make_design
 from vidcam.pipelines.trust.truth import TrueClip, read_truth, selected_classes, true_label
 from vidcam.system.atomic import atomic_write, require_writable
 from vidcam.system.filenames import as_text
-from vidcam.system.json_files import to_json, write_json
+from vidcam.system.json_files import write_json
 from vidcam.system.progress import Progress, silent
 
 TITLE = "What does the model look at?"
@@ -241,5 +241,4 @@ def _page(shown: Sequence[Shown], key: StudyKey, media: Media, random: np.random
         for item in key.items
     )
     data = StudyData(key.title, key.version, key.study, clips, items, key.forms, palettes())
-    text = to_json(data, indent=0)
-    return fill_page("study", key.title, text, block=block.to_base64(), media=media.embedded, modules=STUDY_MODULES)
+    return fill_page("study", key.title, data, block, media.embedded)

@@ -16,11 +16,10 @@ from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
 from vidcam.cli.explain_models import ModelSet
 from vidcam.cli.explain_set import ExplainSet, VideoReport, read_truth, report, with_folder
-from vidcam.cli.help import SectionCommand, given_options
-from vidcam.cli.options import DEVICE, explain_arguments
+from vidcam.cli.help import SectionCommand
+from vidcam.cli.options import DEVICE, explain_arguments, given_options
 from vidcam.cli.videos import expand_folders
 from vidcam.errors import InputError
-from vidcam.system.atomic import require_writable
 from vidcam.system.progress import silent
 from vidcam.system.signals import loading
 
@@ -201,6 +200,7 @@ def _explain_to_file(
     with loading():
         from vidcam.pipelines.explain.outputs import check_readable
         from vidcam.pipelines.explain.single import explain_to_file
+        from vidcam.system.atomic import require_writable
 
     overwrite = given["overwrite"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidcam.cli.console import print_text, say
 from vidcam.cli.each_video import VideoTask, run_each
-from vidcam.cli.explain_set import VideoReport, check_video, report
+from vidcam.cli.explain_set import VideoReport, report
 from vidcam.errors import InputError
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -66,10 +66,13 @@ class ModelSet:
 
     def _check(self, video: Path, folders: Sequence[str]) -> None:
         from vidcam.pipelines.explain.models import SUFFIX
+        from vidcam.pipelines.explain.outputs import check_paths
 
+        given = self.given
+        fps, decoder = given.get("fps"), given.get("decoder", "auto")
         for folder in folders:
-            check_video(video, self.out / folder, self.given)
-        check_video(video, self.out, self.given, suffix=SUFFIX)
+            check_paths(video, self.out / folder, overwrite=given["overwrite"], fps=fps, decoder=decoder)
+        check_paths(video, self.out, overwrite=given["overwrite"], fps=fps, decoder=decoder, suffix=SUFFIX)
 
     def _document(self, result: ComparedVideo) -> dict[str, Any]:
         from vidcam.system.json_files import as_plain

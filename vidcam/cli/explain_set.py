@@ -112,7 +112,12 @@ class ExplainSet:
         )
 
     def _check(self, video: Path) -> None:
-        check_video(video, self.out, self.given)
+        from vidcam.pipelines.explain.outputs import check_paths
+
+        given = self.given
+        check_paths(
+            video, self.out, overwrite=given["overwrite"], fps=given.get("fps"), decoder=given.get("decoder", "auto")
+        )
         if self.truth is not None:
             self.truth.label_of(video)
 
@@ -144,14 +149,6 @@ class ExplainSet:
         names = ["video", "label", "probability", *(["truth", "correct"] if self.truth else []), "best_seconds"]
         print_rows([{name: getattr(row, name) for name in names} for row in rows], as_json=False, to_error=True)
         print_text(str(path))
-
-
-def check_video(video: Path, folder: Path, given: Mapping[str, Any], *, suffix: str = "") -> None:
-    """Refuse a video or a folder before a model is loaded; arguments and errors as in `check_paths`."""
-    from vidcam.pipelines.explain.outputs import check_paths
-
-    fps, decoder = given.get("fps"), given.get("decoder", "auto")
-    check_paths(video, folder, overwrite=given["overwrite"], fps=fps, decoder=decoder, suffix=suffix)
 
 
 def read_truth(text: str | None) -> Truth | None:

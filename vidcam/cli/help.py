@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import click
@@ -59,11 +59,6 @@ def section(title: str) -> Callable[..., Decorator]:
         return click.option(*names, cls=SectionOption, section=title, **attributes)
 
     return option
-
-
-def given_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given; the others keep the defaults of the pipeline."""
-    return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def require_only(names: Collection[str], with_what: str) -> None:

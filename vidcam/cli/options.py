@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -314,6 +314,11 @@ _SCORE = (
         help="Random seed for tie-breaking, controls, shuffles and intervals; default 0.",
     ),
 )
+
+
+def given_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given; the others keep the defaults of the pipeline."""
+    return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def explain_arguments(function: Function) -> Function:

@@ -11,7 +11,8 @@ import click
 from vidcam.arguments import split_names
 from vidcam.cli.console import Bar, print_text, say
 from vidcam.cli.documents import RenderedFile
-from vidcam.cli.help import SectionCommand, given_options, require_only
+from vidcam.cli.help import SectionCommand, require_only
+from vidcam.cli.options import given_options
 from vidcam.cli.render_options import render_arguments
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading

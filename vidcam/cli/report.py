@@ -9,8 +9,8 @@ import click
 
 from vidcam.cli.console import Bar, print_text, say
 from vidcam.cli.documents import WrittenPage
-from vidcam.cli.help import SectionCommand, given_options
-from vidcam.cli.options import DRAWING, JSON, PATH, RESULT
+from vidcam.cli.help import SectionCommand
+from vidcam.cli.options import DRAWING, JSON, PATH, RESULT, given_options
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 

@@ -12,8 +12,8 @@ import click
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.exit_codes import DONE, FAILED
-from vidcam.cli.help import SectionCommand, given_options, require_only
-from vidcam.cli.options import score_arguments
+from vidcam.cli.help import SectionCommand, require_only
+from vidcam.cli.options import given_options, score_arguments
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
-from vidcam.cli.help import OrderedGroup, SectionCommand, given_options, section
-from vidcam.cli.options import JSON, PATH, RESULT
+from vidcam.cli.help import OrderedGroup, SectionCommand, section
+from vidcam.cli.options import JSON, PATH, RESULT, given_options
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 

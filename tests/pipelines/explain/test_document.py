@@ -23,6 +23,7 @@ from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as report
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import curves_of
+from vidcam.pipelines.explain.request import OUTPUTS, ExplainRequest
 from vidcam.results.explanation import AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.verdict import Verdict
@@ -229,14 +230,18 @@ def test_names_of_the_videos() -> None:
     entry = as_plain(target)
     found = {name: (m["overlay"], m["map"]) for name, m in entry["methods"].items()}
     assert found == {"gradcam": ("a.mp4", "b.mp4"), "gradcam+": (None, None), "gradcam++": (None, "c.mp4")}
-    assert report.all_files("s", [target], sheet=None, data=False) == ("a.mp4", "b.mp4", "c.mp4", "s.json")
-    assert report.all_files("s", [target, target], sheet="png", data=True)[-4:] == (
+    request = ExplainRequest(outputs=("overlay",))
+    assert report.all_files("s", [target], request) == ("a.mp4", "b.mp4", "c.mp4", "s.json")
+    whole = replace(request, outputs=OUTPUTS, settings={"model": "i3d"})
+    assert report.all_files("s", [target, target], whole)[6:] == (
         "s.png",
+        "s.html",
         "s.npz",
         "s_evidence.csv",
+        "s.toml",
         "s.json",
     )
-    assert report.all_files("s", [], sheet="png", data=False) == ("s.png", "s.json")
+    assert report.all_files("s", [], replace(request, outputs=("sheet",))) == ("s.png", "s.json")
 
 
 def test_the_source_and_its_hash(tmp_path: Path) -> None:

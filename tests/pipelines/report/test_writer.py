@@ -18,7 +18,7 @@ from tests.helpers.saved import save_hot
 from tests.helpers.videos import noise_frames, write_video
 from vidcam.errors import InputError, MediaError, OutputError
 from vidcam.pipelines.report.packing import PackedBlock
-from vidcam.pipelines.report.page import MODULES, SET_MODULES, STUDY_MODULES, asset, palettes, script
+from vidcam.pipelines.report.page import MODULES, asset, palettes, script
 from vidcam.pipelines.report.videos import MOST_EMBEDDED, link
 from vidcam.pipelines.report.writer import framed, report
 from vidcam.render.colormap import colour_table
@@ -154,9 +154,9 @@ def test_a_notebook_shows_the_page(tmp_path: Path) -> None:
 
 
 def test_every_module_is_in_the_script() -> None:
-    code = script() + script(SET_MODULES) + script(STUDY_MODULES)
+    code = "".join(map(script, MODULES))
     folder = Path(vidcam.__file__).parent / "pipelines" / "report" / "page"
-    assert {path.name for path in folder.glob("*.js")} == {*MODULES, *SET_MODULES, *STUDY_MODULES}
+    assert {path.name for path in folder.glob("*.js")} == {name for names in MODULES.values() for name in names}
     assert not re.search(r"^(import|export)\b", code, re.MULTILINE)
     assert "eval(" not in code
     assert "innerHTML" not in code
