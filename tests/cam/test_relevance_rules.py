@@ -233,11 +233,11 @@ def test_a_mask_that_depends_on_the_layer_is_part_of_attention(is_softmax_consta
     """As relative positions that are read by the queries."""
     places = values(6, 5)
 
-    def fused(x: Tensor) -> Tensor:
-        mask = {"attn_mask": x @ places} if by_name else {}
-        return functional.scaled_dot_product_attention(x, x, x, *([] if by_name else [x @ places]), **mask)
-
-    runs = (fused, lambda x: (x @ x.mT * 6**-0.5 + x @ places).softmax(dim=-1) @ x)
+    fused: Any = functional.scaled_dot_product_attention
+    runs = (
+        lambda x: fused(x, x, x, attn_mask=x @ places) if by_name else fused(x, x, x, x @ places),
+        lambda x: (x @ x.mT * 6**-0.5 + x @ places).softmax(dim=-1) @ x,
+    )
     ours, theirs = (passed(run, values(2, 4, 5, 6), is_softmax_constant=is_softmax_constant) for run in runs)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 

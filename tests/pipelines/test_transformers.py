@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torchvision.models import VisionTransformer
 
 from tests.cam.test_token_layer import LARGE, LARGE_GRID, Plain
 from tests.helpers.branches import ChannelsLast
@@ -16,6 +18,7 @@ from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork, clip_of
 from tests.helpers.videos import write_video
 from vidcam import TokenGrid, explain, verdict
 from vidcam.errors import LayerError
+from vidcam.models import image_network
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import is_transformer_model, plan_maps, prepare
 from vidcam.pipelines.score.run import score_clips
@@ -57,6 +60,26 @@ def test_class_activation_maps_are_planned_where_explain_makes_them(order: str) 
 def test_a_transformer_that_no_name_tells_has_relevance_by_default() -> None:
     plan = plan_maps(plain_model(), None, ())
     assert (plan.methods, plan.layers) == (("token-lrp",), ())
+
+
+@pytest.mark.parametrize("layout", ["frames", None])
+def test_a_transformer_of_images_has_relevance_by_default(layout: Any) -> None:
+    """A clip of one frame is an image."""
+    torch.manual_seed(0)
+    net = VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5).eval()
+    nn.init.normal_(net.get_parameter("heads.head.weight"))
+    images = torch.rand(2, 3, 32, 32)
+    expected = explain(net, images, target=1).signed["token-lrp"]
+    spec = replace(TINY_SPEC, frames=1, resize=32, crop_size=(32, 32), classes=5, layer=None, layout=layout)
+    model = Model(spec, image_network(net), tuple("abcde"), "by hand")
+    assert plan_maps(model, None, ()).methods == ("token-lrp",)
+    np.testing.assert_array_equal(explain(model, images, target=1).signed["token-lrp"][:, 0], expected)
+    if layout is None:
+        plan = plan_maps(model, ("gradcam",), ())
+        assert (plan.layers, plan.model.spec.layouts) == (
+            ("encoder.layers.encoder_layer_1.ln_1",),
+            (TokenGrid((1, 4, 4)),),
+        )
 
 
 def test_where_no_layout_is_known_the_spec_has_to_state_it() -> None:

@@ -167,7 +167,7 @@ class _Grids:
         if carry_map(output, self._watch.views):
             return 0
         clip = self._watch.views.whole
-        if clip.ndim != 5 or clip.shape[2] < 2:
+        if clip.ndim != 5:
             return None
         rows = clip.transpose(1, 2).flatten(0, 1)
         return clip.shape[2] if carries_map(output, rows) else None

@@ -108,7 +108,7 @@ def _cosine(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
         return func(*args, **named)
     given = {**dict(zip(("x1", "x2", "dim", "eps"), args, strict=False)), **named}
     dim, eps = given.get("dim", 1), given.get("eps", 1e-8)
-    both = torch.broadcast_tensors(given["x1"], given["x2"])
+    both = torch.broadcast_tensors(given["x1"], given["x2"])  # type: ignore[no-untyped-call]
     units = (each / each.norm(dim=dim, keepdim=True).clamp_min(eps).detach() for each in both)
     return _product((0, 1), state, torch.mul, tuple(units), {}).sum(dim)
 

@@ -107,7 +107,7 @@ def last_norm_before_attention(
     def after(name: str) -> Hook:
         def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
             runs[name] += 1
-            shape = output.shape if isinstance(output, Tensor) else ()
+            shape: Sequence[int] = output.shape if isinstance(output, Tensor) else ()
             if len(shape) == len(stage) and (len(shape) == 3 or shape[-1] == stage[-1]):  # not one of heads
                 last[state.attentions] = name, shape
 

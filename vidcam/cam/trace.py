@@ -185,7 +185,7 @@ class FeatureTrace:
         frame, features = self.clip[:, :, 0], reshaped(part, self._reshape)
         if self.clip.ndim == 5 and features is not None:
             frames = self.clip.transpose(1, 2).flatten(0, 1)
-            if len(frames) > len(frame) and carries_map(features, frames):
+            if carries_map(features, frames):
                 self.folded_grids.append(tuple(features.shape[2:]))
         if self.clip.ndim == 5 and features is not None and carries_map(features, frame):
             self.frame_layers.pop(name, None)
