@@ -3,7 +3,7 @@
 set        models                        trained by
 motion     tiny_r3d, tiny_c3d            scripts/run research.train_tiny
 grating    tiny_vit, tiny_vit_cls        scripts/run research.train_transformers
-shape      tiny_gap, of images           scripts/run research.train_shapes
+shape      tiny_gap, tiny_vgg, of images scripts/run research.train_shapes
 caption    tiny_captioner                scripts/run research.train_captioner
 """
 
@@ -31,8 +31,8 @@ TINY_SPECS = (TINY_R3D_SPEC, TINY_C3D_SPEC)
 GRATING_SPECS = (TINY_VIT_SPEC, TINY_VIT_CLS_SPEC)
 """Those for the grating set."""
 
-SHAPE_SPECS = (TINY_GAP_SPEC,)
-"""The one for the shape set, of images; `train_shapes` also trains tiny_vgg."""
+SHAPE_SPECS = (TINY_GAP_SPEC, TINY_VGG_SPEC)
+"""Those for the shape set, of images."""
 
 WEIGHTS_FOLDER = Path(__file__).parent
 

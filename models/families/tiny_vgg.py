@@ -1,4 +1,4 @@
-"""tiny_vgg and tiny_gap: two small image networks for the shape set; tiny_gap is shipped with vidcam.
+"""tiny_vgg and tiny_gap: two small image networks for the shape set, shipped with vidcam.
 
 Both have the same convolutions with ReLU and max pooling, as VGG has (arXiv:1409.1556), and differ in their head. That
 of `tiny_vgg` has a hidden layer, so that the gradient g varies over the grid, and Grad-CAM++ differs from Grad-CAM+.

@@ -181,7 +181,7 @@ def test_models(capsys: Capture) -> None:
     assert all(form in said for form in ("torchvision:NAME", "hf:FOLDER", "timm:NAME", "pytorchvideo:NAME"))
     assert main(["models", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 16
+    assert len(rows) == 17
     assert rows[0]["input"] == [16, 224, 224]
     assert rows[0]["fps"] == 12.5
     assert rows[0]["cached"] is False
@@ -213,6 +213,7 @@ def test_models(capsys: Capture) -> None:
         ("tiny_vit", True, "MIT"),
         ("tiny_vit_cls", True, "MIT"),
         ("tiny_gap", True, "MIT"),
+        ("tiny_vgg", True, "MIT"),
         ("tiny_captioner", True, "MIT"),
     ]
 

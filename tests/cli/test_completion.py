@@ -38,7 +38,7 @@ def test_the_names_of_methods_are_those_of_the_core() -> None:
         (("explain", "--method", "gradcam,hires"), ["gradcam,hirescam"]),
         (
             ("explain", "--model", "tiny"),
-            ["tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap", "tiny_captioner"],
+            ["tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap", "tiny_vgg", "tiny_captioner"],
         ),
         (("layers", "tiny_r"), ["tiny_r3d"]),
         (("labels", "c3d_u"), ["c3d_ucf101"]),

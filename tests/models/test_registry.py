@@ -26,6 +26,7 @@ from vidcam.models.specs import (
     TINY_CAPTIONER_SPEC,
     TINY_GAP_SPEC,
     TINY_R3D_SPEC,
+    TINY_VGG_SPEC,
     TINY_VIT_CLS_SPEC,
     TINY_VIT_SPEC,
 )
@@ -56,11 +57,11 @@ NOT_CALLABLE = 3
 def test_names_and_entries() -> None:
     torchvision_names = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
     others = ("efficientnet_lite0", "c3d_sports1m", "c3d_ucf101")
-    tiny = ("tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap", "tiny_captioner")
+    tiny = ("tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap", "tiny_vgg", "tiny_captioner")
     assert list_models() == ("i3d", *torchvision_names, *others, *tiny)
     assert [entry.spec.name for entry in model_entries()] == list(list_models())
     assert model_entries()[0].spec is I3D_SPEC
-    assert [entry.spec for entry in model_entries()[-8:]] == [
+    assert [entry.spec for entry in model_entries()[-9:]] == [
         C3D_SPORTS1M_SPEC,
         C3D_UCF101_SPEC,
         TINY_R3D_SPEC,
@@ -68,6 +69,7 @@ def test_names_and_entries() -> None:
         TINY_VIT_SPEC,
         TINY_VIT_CLS_SPEC,
         TINY_GAP_SPEC,
+        TINY_VGG_SPEC,
         TINY_CAPTIONER_SPEC,
     ]
     assert model_entries()[0].cache_file == I3D_CHECKPOINT.file_name

@@ -39,7 +39,9 @@ def test_no_random_number_is_drawn() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("name", ["tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap", "tiny_captioner"])
+@pytest.mark.parametrize(
+    "name", ["tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap", "tiny_vgg", "tiny_captioner"]
+)
 def test_a_loaded_model_has_no_unset_value(name: str) -> None:
     loaded, built = load_model(name).module.state_dict(), build_module(name).state_dict()
     assert list(loaded) == list(built)
