@@ -18,7 +18,7 @@ from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork, clip_of
 from tests.helpers.videos import write_video
 from vidcam import TokenGrid, explain, verdict
 from vidcam.errors import LayerError
-from vidcam.models import image_network
+from vidcam.models.families.image import image_network
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import is_transformer_model, plan_maps, prepare
 from vidcam.pipelines.score.run import score_clips
