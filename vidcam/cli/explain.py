@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,15 +59,12 @@ def explain(
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
     """Let PyTorch use this number of threads on the CPU in the block; None leaves it as it is."""
-    if count is None:
-        yield
-        return
     from vidcam.devices import cpu_threads
 
-    with loading():
-        import torch  # noqa: F401
-
-    with cpu_threads(count):
+    with ExitStack() as stack:
+        if count is not None:
+            with loading():
+                stack.enter_context(cpu_threads(count))
         yield
 
 
