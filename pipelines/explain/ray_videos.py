@@ -7,7 +7,7 @@ gets the name that it has on one machine. If a worker dies, Ray starts it again 
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +61,7 @@ class RayVideos(Generic[Result]):
         self._ray, self._progress, self._count = ray, progress, len(videos)
         self._free, self._waiting = list(actors), deque(videos)
         self._running: dict[Any, tuple[Path, Any]] = {}
-        self._done: dict[Path, Result | VidcamError] = {}
+        self._done = defaultdict[Path, list[Result | VidcamError]](list)  # a video may be named twice
         self._finished = 0
 
     def result(self, video: Path) -> Result:
@@ -71,15 +71,15 @@ class RayVideos(Generic[Result]):
             VidcamError: the video failed.
             RunError: workers died at it, or Ray failed.
         """
-        while video not in self._done:
+        while not self._done[video]:
             self._start()
             (ready,), _ = self._ray.wait(list(self._running), num_returns=1)
             finished, actor = self._running.pop(ready)
             self._free.append(actor)
-            self._done[finished] = self._get(ready)
+            self._done[finished].append(self._get(ready))
             self._finished += 1
             self._progress(EXPLAINING, self._finished, self._count)
-        result = self._done.pop(video)
+        result = self._done[video].pop(0)
         if isinstance(result, VidcamError):
             raise result
         return result

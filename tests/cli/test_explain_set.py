@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,15 @@ def test_what_an_engine_cannot_do_is_refused(
 ) -> None:
     assert explain(video, *options) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_without_ray_the_package_is_named(
+    video: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert explain(video, "-o", tmp_path / "out", "--engine", "ray") == 2
+    assert "--engine ray needs Ray, which is missing: pip install 'vidcam[ray]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_threads_of_pytorch_hold_for_the_command(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,8 +90,11 @@ class ExplainSet:
         self, task: VideoTask[Explainer, Outcome], load: Callable[[], Explainer], cluster: ExitStack
     ) -> VideoTask[RayVideos[Outcome], Outcome]:
         """Return the task for a Ray cluster, which ends with a stack."""
-        from vidcam.pipelines.explain.ray_videos import ray_videos
+        with loading():
+            from vidcam.pipelines.explain.ray_videos import ray_videos
+            from vidcam.pipelines.ray_cluster import import_ray
 
+            import_ray()
         usable: list[Path] = []
 
         def check(video: Path) -> None:

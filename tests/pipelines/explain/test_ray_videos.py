@@ -64,6 +64,14 @@ def test_results_come_in_any_order_and_one_name_is_written_once_at_a_time() -> N
     assert ray.at_work[0] == ["a/clip.mkv", "other.mkv"]
 
 
+def test_a_video_that_is_named_twice_has_two_results() -> None:
+    ray, videos = FakeRay(), [Path("text.mkv"), Path("clip.mkv"), Path("clip.mkv")]
+    results = RayVideos[str](ray, [actor(), actor()], videos, silent)
+    with pytest.raises(RunError, match="no video"):
+        results.result(videos[0])
+    assert [results.result(video) for video in videos[1:]] == ["result of clip.mkv"] * 2
+
+
 def test_a_worker_returns_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path.parent)
 
