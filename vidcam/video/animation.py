@@ -1,4 +1,4 @@
-"""Write animated images: GIF and WebP. Neither format has audio.
+"""Write animated images: GIF and WebP, through imageio. Neither format has audio.
 
 All frames stay in memory until the end, so their total size is limited. Frame times are rounded to the format's unit
 (GIF 1/100 s, WebP 1/1000 s). The rounding errors do not add up.
@@ -30,8 +30,8 @@ MAX_BYTES = 1 << 30
 
 _UNIT_SECONDS = {".gif": 0.01, ".webp": 0.001}
 _OPTIONS: dict[str, dict[str, Any]] = {
-    ".gif": {"format": "GIF", "optimize": False, "disposal": 1},
-    ".webp": {"format": "WEBP", "method": 4},
+    ".gif": {"loop": 0, "optimize": False, "disposal": 1},
+    ".webp": {"loop": 0, "method": 4},
 }
 WEBP_QUALITY = 90
 MAX_GIF_CENTISECONDS = 65_535
@@ -111,7 +111,7 @@ class AnimationWriter:
             self._frames.clear()
 
     def _encode(self) -> io.BytesIO:
-        """Encode in memory, so that a full disk cannot cut the file short unnoticed."""
+        """Encode in memory: imageio would leave the file itself open if the disk is full."""
         if not self._frames:
             raise EncodeError(f"no frame was written to '{self._path.name}'; write at least one")
         try:
@@ -123,15 +123,19 @@ class AnimationWriter:
             raise encode_error(self._path, str(exc)) from exc
 
     def _write_animation(self) -> io.BytesIO:
+        import imageio.v3 as iio  # takes 0.2 s, so it is imported only when needed
+
         options = dict(_OPTIONS[self._suffix])
         if self._suffix == ".webp":
             options["quality"] = self._quality
         milliseconds = frame_durations(self._seconds, self._end, _UNIT_SECONDS[self._suffix])
         # For a single frame, Pillow needs a number and fails on a list.
         options["duration"] = milliseconds if len(milliseconds) > 1 else milliseconds[0]
-        first, *others = map(Image.fromarray, self._frames)
         data = io.BytesIO()
-        first.save(data, save_all=bool(others), append_images=others, loop=0, **options)
+        with iio.imopen(data, "w", plugin="pillow", extension=self._suffix) as file:
+            write: Any = file.write  # the type stub lacks the plugin's options
+            for frame in self._frames:
+                write(frame, is_batch=False, **options)
         return data
 
 
