@@ -54,7 +54,7 @@ class MotionClip:
     @property
     def acting(self) -> NDArray[np.bool_]:
         """(M, T) bool, the frames of each actor's action."""
-        return acting_frames(self.intervals)
+        return acting_frames(self.intervals, len(self.frames))
 
     @property
     def instances(self) -> NDArray[np.bool_]:

@@ -54,7 +54,7 @@ class GratingClip:
     @property
     def instances(self) -> NDArray[np.bool_]:
         """(M, T, H, W) bool, each target while it drifts: the evidence for its class in space and time."""
-        return self.masks & acting_frames(self.intervals)[:, :, None, None]
+        return self.masks & acting_frames(self.intervals, len(self.frames))[:, :, None, None]
 
 
 def make_grating_clip(seed: int, labels: Sequence[int]) -> GratingClip:

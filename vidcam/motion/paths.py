@@ -66,9 +66,10 @@ class Path:
     scale: Values
 
 
-def acting_frames(intervals: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-    """Return the frames in each of M half-open intervals, (M, T) bool."""
-    return np.array([(np.arange(FRAMES) >= start) & (np.arange(FRAMES) < end) for start, end in intervals])
+def acting_frames(intervals: Sequence[tuple[int, int]], count: int) -> NDArray[np.bool_]:
+    """Tell which of T = `count` frames lie in each of M half-open intervals, (M, T) bool."""
+    moments = np.arange(count)
+    return np.array([(moments >= start) & (moments < end) for start, end in intervals])
 
 
 def reversed_label(label: int) -> int:
