@@ -14,6 +14,7 @@ from operator import itemgetter
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.cam.attribution import open_attribution
@@ -41,7 +42,7 @@ from vidcam.pipelines.verdict.passes import (
 from vidcam.pipelines.verdict.versions import Key
 from vidcam.preprocess import mirror_frames
 from vidcam.results.clip_arrays import map_arrays
-from vidcam.results.explanation import Explanation
+from vidcam.results.explanation import Activation, Explanation
 from vidcam.sampling import Window
 
 CHECKING = "checking maps"
@@ -58,17 +59,24 @@ class Measured:
     """What was measured of the maps of one target in one window.
 
     Attributes:
-        log_original: log probability of the target.
+        log_original: log probability of the target; of a caption, the mean over its words.
         logs: key of a changed version → log probability of the target.
         mirror: method → correlation with the map of the mirrored window, mirrored back; None if a map is constant. Dear
             maps are not made again.
         class_change: method → 1 - correlation with the map of the runner-up class; empty without a runner-up.
+
+    `mirror` and `class_change` are empty for captions: a mirrored clip has another one, with left for right.
     """
 
     log_original: float
     logs: Mapping[Key, float]
     mirror: Mapping[str, float | None]
     class_change: Mapping[str, float | None]
+
+
+def words_of(caption: str) -> int:
+    """Return the number of words of a caption."""
+    return len(caption.split())
 
 
 def measured_windows(windows: Sequence[Window], most: int) -> list[int]:
@@ -151,21 +159,17 @@ class _Measuring:
 
     def window(self, window: ShownWindow, changes: Sequence[Change]) -> tuple[Measured, ...]:
         """Measure one window; returns a result for each target."""
-        results = [
-            WindowResults(map_arrays(each.explanation, itemgetter([window.index])), each.log_original[[window.index]])
-            for each in self._results
-        ]
-        explanations = [each.explanation for each in results]
-        mirrored, others = self._mirrored(window, explanations)
-        logs = self._logs(window, changes, explanations, list(map(layer_maps, explanations, mirrored)))
+        explanations = [map_arrays(each.explanation, itemgetter([window.index])) for each in self._results]
+        mirrored, others = ([], []) if self._request.caption else self._mirrored(window, explanations)
+        logs = self._logs(window, changes, explanations, list(map(layer_maps, explanations, mirrored or explanations)))
         return tuple(
             Measured(
-                log_original=float(result.log_original[0]),
+                log_original=float(self._results[number].log_original[window.index]),
                 logs=logs[number],
-                mirror=mirror_correlations(result.explanation.volumes, mirrored[number].volumes),
+                mirror=mirror_correlations(explanation.volumes, mirrored[number].volumes) if mirrored else {},
                 class_change=class_changes(mirrored[number].volumes, others[number].volumes) if others else {},
             )
-            for number, result in enumerate(results)
+            for number, explanation in enumerate(explanations)
         )
 
     def _logs(
@@ -188,17 +192,24 @@ class _Measuring:
                 yield from version
 
         remaining, scores = clips(), list[Tensor]()
+        stated: Activation | None = "none" if self._request.caption else None
         while chunk := list(islice(remaining, self._request.batch_size)):
             shown = model.input_of(torch.stack(chunk))
-            scores.append(predicted(model.module, shown, classes=model.spec.classes).logits)
+            scores.append(predicted(model.module, shown, activation=stated, classes=model.spec.classes).logits)
         logits = torch.cat(scores)
         require_finite(logits, "the logits of a changed window")
         logs = []
         for number, explanation in enumerate(explanations):
-            target = explanation.target.repeat(len(logits))
-            each = window.crops.mean_log(log_probability(logits, target, explanation.activation))
+            each = window.crops.mean_log(self._log_probabilities(logits, explanation))
             logs.append({key: float(log) for (of, key), log in zip(keys, each, strict=True) if of in (None, number)})
         return logs
+
+    def _log_probabilities(self, logits: Tensor, explanation: Explanation) -> NDArray[np.float64]:
+        """Return the log probability of the target in each clip, (N,); of a caption, the mean over its words."""
+        if self._request.caption:
+            caption = int(explanation.target[0])
+            return to_numpy(logits[:, caption]).astype(np.float64) / words_of(self._request.caption[caption])
+        return log_probability(logits, explanation.target.repeat(len(logits)), explanation.activation)
 
     def _mirrored(
         self, window: ShownWindow, explanations: Sequence[Explanation]

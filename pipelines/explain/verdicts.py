@@ -11,10 +11,10 @@ from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.audit import findings
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.job import VideoJob
-from vidcam.pipelines.explain.measure import Measured, measure
+from vidcam.pipelines.explain.measure import Measured, measure, words_of
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.versions import FRAMES
-from vidcam.pipelines.verdict.checks import CAPTION, GUIDED, kept_checks, map_checks, mean_share, not_measurable
+from vidcam.pipelines.verdict.checks import GUIDED, kept_checks, map_checks, mean_share, not_measurable
 from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.verdict import Verdict, VideoVerdict, judge, percent
 from vidcam.sampling import Window
@@ -26,6 +26,8 @@ single frames; below the second, motion counts."""
 
 LEAST_FILLED = 0.5
 """A video that fills less than this share of a window is too short to tell."""
+
+WORD = Verdict("not checked", "the verdict is on the whole caption, not on its words")
 
 OFF = Verdict("not checked", "--verdict-forwards is 0")
 
@@ -50,9 +52,10 @@ def verdicts_of(job: VideoJob, results: Sequence[WindowResults]) -> Verdicts:
     unmeasured = _reason_not_to(ready.model.spec, results[0].explanation, job.windows[0], request)
     if unmeasured is not None:
         return Verdicts(tuple(dict.fromkeys(each.explanation.methods, unmeasured) | guided for each in results), None)
-    windows = measure(job, results)
+    judged = _judged(results, request)
+    windows = measure(job, list(judged.values()))
     maps, has_findings = list[dict[str, Verdict]](), bool(request.notes)
-    for number, result in enumerate(results):
+    for number, result in enumerate(judged.values()):
         explanation = replace(result.explanation, artifact=ready.baseline.artifact)
         measured = [window[number] for window in windows]
         confidence = {"confidence": float(np.exp(result.log_original).mean())}
@@ -61,16 +64,30 @@ def verdicts_of(job: VideoJob, results: Sequence[WindowResults]) -> Verdicts:
         has_findings = has_findings or bool(explanation.notes or findings("", explanation))
     motion = _motion([window[0] for window in windows])
     sentence = video_sentence(maps, motion, has_findings=has_findings)
-    return Verdicts(tuple(each | guided for each in maps), VideoVerdict(sentence, motion))
+    found = dict(zip(judged, maps, strict=True))
+    words = dict.fromkeys(results[0].explanation.methods, WORD)
+    return Verdicts(
+        tuple(found.get(number, words) | guided for number in range(len(results))), VideoVerdict(sentence, motion)
+    )
+
+
+def _judged(results: Sequence[WindowResults], request: ExplainRequest) -> dict[int, WindowResults]:
+    """Return the results that are judged, by their number: all, or of captions and words the whole captions."""
+    if not request.caption:
+        return dict(enumerate(results))
+    whole = {number: target for number, target in enumerate(request.targets) if isinstance(target, int)}
+    return {
+        number: replace(results[number], log_original=results[number].log_original / words_of(request.caption[caption]))
+        for number, caption in whole.items()
+    }
 
 
 def _reason_not_to(spec: ModelSpec, explanation: Explanation, first: Window, request: ExplainRequest) -> Verdict | None:
     """Return the verdict of a video whose maps cannot be measured."""
     if request.verdict_forwards == 0:
         return OFF
-    if request.caption:
-        return CAPTION
-    if (verdict := not_measurable(explanation.activation, explanation.logits.shape[1])) is not None:
+    verdict = not_measurable(explanation.activation, explanation.logits.shape[1])
+    if verdict is not None and not request.caption:
         return verdict
     length = first.end_seconds - first.start_seconds
     filled = np.unique(first.times).size if spec.fps is None else max(1, round(length * float(spec.fps)))

@@ -14,7 +14,6 @@ from vidcam.results.verdict import Verdict
 
 GUIDED = Verdict("not checked", "guided maps hardly depend on the class")
 VALUES = Verdict("not checked", "the model returns values: there is no probability to keep")
-CAPTION = Verdict("not checked", "the checks are made for classes, not yet for captions")
 ONE_CLASS = Verdict("not checked", "the model has one class: its probability is always 1")
 
 CONTROL_CHECKS = {"random": "kept_random", "centre": "kept_centre", "frame-difference": "kept_difference"}

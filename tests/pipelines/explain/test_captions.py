@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from vidcam.pipelines.explain.captions import caption_labels
 from vidcam.pipelines.explain.explainer import explain_video
 from vidcam.pipelines.explain.predict import Predictor
 from vidcam.pipelines.explain.request import ExplainOptions
+from vidcam.pipelines.explain.verdicts import WORD
 from vidcam.results.io import load
 from vidcam.results.video import VideoExplanation
 
@@ -97,7 +99,24 @@ def test_probabilities_are_those_of_the_words(model: Model, frames: Frames, tmp_
     assert [each["probability"] for each in document["targets"]] == pytest.approx([left * right, left, right], rel=1e-5)
     assert [each["index"] for each in document["targets"]] == [0, None, None]
     assert document["top5"][0]["label"] == "left right"
-    assert document["targets"][1]["methods"]["gradcam"]["verdict"]["word"] == "not checked"
+    whole, word, _ = (each["methods"]["gradcam"]["verdict"] for each in document["targets"])
+    assert whole["checks"]["confidence"] == pytest.approx((left * right) ** 0.5, rel=1e-5)
+    assert (word["word"], word["reason"]) == ("not checked", WORD.reason)
+
+
+def test_a_caption_is_judged_by_what_is_kept_of_its_words(model: Model, frames: Frames, tmp_path: Path) -> None:
+    frames = frames.copy()
+    frames[:, :, frames.shape[2] // 2 :] = 0
+    explained = partial(explain_video, frames, model=model, methods=("hirescam", "gradcam"), outputs=("data",))
+    judged = explained(tmp_path / "a", caption=("left", "left left"), verdict_forwards=40).explanation.verdicts
+    checks = judged[0]["hirescam"].checks
+    assert checks["kept"] == pytest.approx(1.0, abs=1e-3)
+    assert 0.1 < (checks["kept_random"] or 0.0) < 0.99
+    assert (checks["mirror"], checks["class_change"]) == (None, None)
+    assert judged[2]["hirescam"].checks == pytest.approx(checks)
+    assert judged[2]["hirescam"].word in {"reliable", "doubtful"}
+    unchecked = explained(tmp_path / "b", caption="left", verdict_forwards=0).explanation
+    assert {verdict.word for each in unchecked.verdicts for verdict in each.values()} == {"not checked"}
 
 
 def test_without_a_caption_the_model_says_one(model: Model, frames: Frames, tmp_path: Path) -> None:
@@ -111,7 +130,8 @@ def test_without_a_caption_the_model_says_one(model: Model, frames: Frames, tmp_
 def test_words_have_no_videos_and_no_rows(model: Model, frames: Frames, tmp_path: Path) -> None:
     result = explain_video(frames, tmp_path, model=model, caption="left right", methods="gradcam")
     assert sorted(path.name for path in result.paths if path.suffix == ".mp4") == ["video_left-right_gradcam.mp4"]
-    assert len(result.verdicts) == 1
+    assert [line.split(":")[0] for line in result.verdicts[:-1]] == ["gradcam"]
+    assert "the model reads single frames" in result.verdicts[-1]
     page = next(path for path in result.paths if path.suffix == ".html").read_text("utf-8")
     assert '"words":["left","right"]' in page.replace("\n", "").replace(" ", "")
 
