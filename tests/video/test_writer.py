@@ -89,10 +89,10 @@ def test_times_between_multiples_of_the_time_base(tmp_path: Path) -> None:
     assert info.duration_seconds == pytest.approx(0.8, abs=1e-4)
 
 
-def test_duration_passed_to_close(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK)
+def test_a_closed_writer(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK, duration_seconds=1.6)
     writer.write(smooth_frames(1, 16, 16)[0], 0.0)
-    writer.close(1.6)
+    writer.close()
     writer.close()
     writer.abort()
     with pytest.raises(EncodeError, match="is closed; make a new one"):

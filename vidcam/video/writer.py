@@ -123,19 +123,14 @@ class VideoWriter:
             yuv.time_base = self._time_base
             self._mux(self._stream.encode(yuv))
 
-    def close(self, duration_seconds: float | None = None) -> None:
+    def close(self) -> None:
         """Finish the file; closing twice is allowed.
-
-        Args:
-            duration_seconds: end of the last frame's display, if it was not known earlier.
 
         Raises:
             EncodeError: no frame was written, or the encoder or the disk failed.
         """
         if self._is_closed:
             return
-        if duration_seconds is not None:
-            self._end_tick = self._tick_of(duration_seconds)
         with self._abort_on_error():
             self._finish()
         self._is_closed = True
