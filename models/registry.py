@@ -37,15 +37,6 @@ def model_entries() -> tuple[ModelEntry, ...]:
     return tuple(BUILT_IN.values())
 
 
-def is_cached(name: str) -> bool:
-    """Return whether a built-in model can be loaded without a download.
-
-    Raises:
-        NameNotFoundError: no built-in model has this name.
-    """
-    return _entry(name).is_cached
-
-
 def is_factory(name: str) -> bool:
     """Return whether a name is 'package.module:factory', a user's own model."""
     prefix, colon, _ = name.partition(":")
@@ -73,16 +64,6 @@ def labels_of(
         return _labels(labels, entry.spec.classes)
     is_of_file = entry.from_file is not None and weights not in ("pretrained", "random")
     return None if is_of_file else entry.labels()
-
-
-def build_module(name: str) -> nn.Module:
-    """Build a network in evaluation mode: a built-in one with random weights, or a factory's with its own weights.
-
-    Raises:
-        NameNotFoundError: no model has this name.
-        InputError: 'package.module:factory' does not return a `Model`.
-    """
-    return _call_factory(name).module if is_factory(name) else _entry(name).build().eval()
 
 
 def load_model(

@@ -15,6 +15,7 @@ from vidcam.motion.paths import LABELS
 from vidcam.pipelines.explain.outputs import require_folder
 from vidcam.pipelines.study.motion_set import write_video
 from vidcam.system.atomic import folder_errors
+from vidcam.system.exchange import claimed_path
 from vidcam.system.progress import Progress, silent
 
 OFFLINE_MODEL = "tiny_r3d"
@@ -69,4 +70,6 @@ def _offline_input(out: Path, device: str, note: str = "") -> DemoInput:
         out.mkdir(parents=True, exist_ok=True)
     model = load_model(OFFLINE_MODEL, device=device)
     clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]
-    return DemoInput(model, write_video(out / SYNTHETIC_CLIP, clips, scale=_PIXEL_PX), note)
+    with claimed_path(out / SYNTHETIC_CLIP, overwrite=True) as hidden:
+        write_video(hidden, clips, scale=_PIXEL_PX)
+    return DemoInput(model, out / SYNTHETIC_CLIP, note)

@@ -114,7 +114,7 @@ def _why_broken(name: str) -> str:
 
 
 def _codecs() -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    from vidcam.video.available import available_encoders, library_versions
+    from vidcam.video.encoders import available_encoders, library_versions
 
     return library_versions(), available_encoders()
 

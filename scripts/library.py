@@ -83,7 +83,7 @@ def pass_on(source: Path, out: Path) -> None:
 
     with open_video(source) as reader:
         info = reader.info
-        writer = partial(VideoWriter, out, size=info.size, fps=info.fps, time_base=info.time_base, overwrite=True)
+        writer = partial(VideoWriter, out, size=info.size, fps=info.fps, time_base=info.time_base)
         stream_frames(reader, info.pts_seconds, [writer], draw, clock=StageTimer(), progress=silent)
 
 

@@ -1,13 +1,11 @@
 """Load NumPy arrays from an untrusted pickle.
 
 Loading a pickle can run code. This unpickler allows only the three globals of an array, `_reconstruct`, `ndarray` and
-`dtype`, and stores what they would be called with. Arrays are built afterwards, from values that were checked, so numpy
-never receives an unchecked argument.
+`dtype`. It reads files whose hash is pinned, so that numpy never receives the arguments of another file.
 """
 
 from __future__ import annotations
 
-import math
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +19,6 @@ from vidcam.errors import WeightsError
 Array = NDArray[Any]
 
 _GLOBALS = frozenset({"numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype"})
-_DTYPES = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 
 
 def load_arrays(path: Path) -> dict[str, Array]:
@@ -32,7 +29,7 @@ def load_arrays(path: Path) -> dict[str, Array]:
 
     Returns:
         The arrays in the pickle's order. Their names are the keys joined with '/',
-        'params/Conv3d_1a_7x7/Conv_0/kernel'. They share memory with the file's bytes and are read-only.
+        'params/Conv3d_1a_7x7/Conv_0/kernel'.
 
     Raises:
         WeightsError: the file uses another global, is not a pickle, or contains anything but nested dicts of arrays of
@@ -49,21 +46,10 @@ def load_arrays(path: Path) -> dict[str, Array]:
         ) from exc
 
 
-class _Stored:
-    """The arguments of a call of a numpy global, and the state of what it would return."""
-
-    def __init__(self, *arguments: object) -> None:
-        self.arguments: tuple[Any, ...] = arguments
-        self.state: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
 class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type[_Stored]:
+    def find_class(self, module: str, name: str) -> Any:
         if f"{module.replace('numpy._core', 'numpy.core')}.{name}" in _GLOBALS:
-            return _Stored
+            return super().find_class(module, name)
         raise WeightsError(
             f"the pickle contains code ({module}.{name}), expected only numpy arrays; nothing was run: do not use this "
             "file"
@@ -71,8 +57,10 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _arrays(tree: object, name: str) -> Iterator[tuple[str, Array]]:
-    if isinstance(tree, _Stored):
-        yield name, _array(tree, name)
+    if isinstance(tree, np.ndarray):
+        if tree.dtype.kind not in "fiub":
+            raise WeightsError(f"array {name!r} of the pickle is not of numbers; do not use this file")
+        yield name, tree
     elif isinstance(tree, dict):
         for key, value in tree.items():
             yield from _arrays(value, f"{name}/{key}" if name else str(key))
@@ -81,21 +69,3 @@ def _arrays(tree: object, name: str) -> Iterator[tuple[str, Array]]:
             f"the pickle has a {type(tree).__name__} at {name or 'its root'!r}, expected a dict of arrays; do not use "
             "this file"
         )
-
-
-def _array(stored: _Stored, name: str) -> Array:
-    """Build an array from its state: version, shape, dtype, whether in Fortran order, bytes."""
-    match stored.state:
-        case (1, tuple(shape), _Stored() as dtype, bool(is_fortran), bytes(data)):
-            numbers = _dtype(dtype)
-            if numbers is not None and math.prod(shape) * numbers.itemsize == len(data):
-                return np.frombuffer(data, numbers).reshape(shape, order="F" if is_fortran else "C")
-    raise WeightsError(f"array {name!r} of the pickle is damaged or not of numbers; do not use this file")
-
-
-def _dtype(stored: _Stored) -> np.dtype[Any] | None:
-    """Build a dtype from the argument of its call, 'f4', and the byte order in its state; None if not of numbers."""
-    match stored.arguments, stored.state:
-        case (str(kind), _, _), (3, "<" | ">" | "=" | "|" as order, None, None, None, -1, -1, 0) if kind in _DTYPES:
-            return np.dtype(f"{order}{kind}")
-    return None

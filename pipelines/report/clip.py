@@ -16,7 +16,7 @@ from vidcam.pipelines.report.facts import Facts
 from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.scales import both_bounds, measured_bounds
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import Scale, VideoExplanation, window_factors
+from vidcam.results.video import SCALES, Scale, VideoExplanation, window_factors
 
 MOST_CELLS = (16, 28, 28)
 """Largest grid of a window in a page; a finer map is averaged on it, and is drawn a little smoother."""
@@ -116,7 +116,7 @@ def _alone(video: VideoExplanation, number: int) -> VideoExplanation:
     """Return one target on a scale of its own: on that of the captions, words of which the model is sure are dark."""
     explanation = video.explanations[number]
     one = replace(video, labels=("",), explanations=(explanation,), verdicts=(), captions=())
-    return replace(one, bounds={name: measured_bounds(one, name, video.scale) for name in explanation.volumes})
+    return replace(one, bounds=measured_bounds(one, video.scale))
 
 
 def _scales(
@@ -124,7 +124,8 @@ def _scales(
 ) -> tuple[dict[str, dict[Scale, tuple[float, float]]], dict[str, dict[Scale, Section]]]:
     """Return method → bounds for both scales, and method → factors of the windows, which only `window` has."""
     names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
-    bounds = {name: both_bounds(video, name) for name in names}
+    both = both_bounds(video)
+    bounds = {name: {scale: both[scale][name] for scale in SCALES} for name in names}
     return bounds, {name: {"window": block.floats(window_factors(video.explanations, name))} for name in names}
 
 

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 
 from vidcam.maps import Floats, resample_plane, resize_matrix
 from vidcam.pipelines.render.moments import thinned
-from vidcam.results.explanation import INPUT_METHODS
-from vidcam.results.video import CHUNK, FINE_QUANTILE, FINE_RANGE, SCALES, Scale, VideoExplanation, window_factors
+from vidcam.results.video import Scale, VideoExplanation, video_bounds
 
 MOST_MOMENTS = 20_000
 """Largest number of moments that are measured for the scale that was not explained with; longer videos are thinned."""
 
 
-def both_bounds(explanation: VideoExplanation, method: str) -> dict[Scale, tuple[float, float]]:
-    """Return scale → (low, high) of a method; that of the explanation as it is, the other one measured."""
-    return {
-        scale: explanation.bounds[method] if scale == explanation.scale else measured_bounds(explanation, method, scale)
-        for scale in SCALES
-    }
+def both_bounds(explanation: VideoExplanation) -> dict[Scale, Mapping[str, tuple[float, float]]]:
+    """Return scale → method → (low, high): that of the explanation as it is, the other one measured."""
+    other: Scale = "window" if explanation.scale == "video" else "video"
+    return {explanation.scale: explanation.bounds, other: measured_bounds(explanation, other)}
 
 
-def measured_bounds(explanation: VideoExplanation, method: str, scale: Scale) -> tuple[float, float]:
+def measured_bounds(explanation: VideoExplanation, scale: Scale) -> dict[str, tuple[float, float]]:
     """Compute what `VideoExplanation.rescaled` computes, from the pixels where a linear map has its extremes."""
-    line, low, high, percentile = explanation.timeline, np.inf, 0.0, 0.0
-    moments = thinned(np.unique(line.frame_seconds), MOST_MOMENTS)
-    factors = window_factors(explanation.explanations, method) if scale == "window" else None
-    for target in explanation.explanations:
-        if method not in target.volumes:
-            continue
-        own = target.factors.get(method)
-        product = own if factors is None else factors if own is None else own * factors
-        for start in range(0, moments.size, CHUNK):
-            planes = line.blend(target.volumes[method], moments[start : start + CHUNK], factors=product)
-            sizes = zip(target.input_size[1:], planes.shape[1:], strict=True)
-            heat = resample_plane(planes, *(_extreme_rows(length, cells) for length, cells in sizes))
-            low, high = min(low, float(heat.min())), max(high, float(heat.max()))
-            if method in INPUT_METHODS:
-                by_frame = np.quantile(planes.reshape(len(planes), -1), FINE_QUANTILE, axis=1)
-                percentile = max(percentile, float(by_frame.max()))
-    return low, max(percentile, high / FINE_RANGE) if method in INPUT_METHODS else high
+    moments = thinned(np.unique(explanation.timeline.frame_seconds), MOST_MOMENTS)
+    return video_bounds(explanation.explanations, explanation.timeline, moments, scale=scale, upsample=_extremes)
+
+
+def _extremes(planes: Floats, size: tuple[int, ...]) -> Floats:
+    return resample_plane(planes, *(_extreme_rows(*axis) for axis in zip(size, planes.shape[1:], strict=True)))
 
 
 @lru_cache(maxsize=32)

@@ -112,7 +112,7 @@ def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     frames = np.concatenate(list(clips)).repeat(scale, axis=1).repeat(scale, axis=2)
     size = (frames.shape[1], frames.shape[2])
     encoder = software_encoder("libx264", quality=12)
-    with VideoWriter(path, size=size, fps=FPS, time_base=1 / FPS, overwrite=True, encoder=encoder) as writer:
+    with VideoWriter(path, size=size, fps=FPS, time_base=1 / FPS, encoder=encoder) as writer:
         for number, frame in enumerate(frames):
             writer.write(frame, float(number / FPS))
     return path

@@ -48,9 +48,7 @@ def draw_showcase(out: Path) -> None:
         pages.append(page.to_pixels(2 * LINE + HEIGHT))
     path, seconds = out / "showcase.webp", len(pages) / float(FPS)
     size = (pages[0].shape[0], pages[0].shape[1])
-    with AnimationWriter(
-        path, size=size, count=len(pages), duration_seconds=seconds, overwrite=True, quality=70
-    ) as writer:
+    with AnimationWriter(path, size=size, count=len(pages), duration_seconds=seconds, quality=70) as writer:
         for number, page_pixels in enumerate(pages):
             writer.write(page_pixels, number / float(FPS))
 

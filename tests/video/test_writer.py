@@ -1,4 +1,4 @@
-"""Written videos read back the same, and a failure leaves no file."""
+"""Written videos read back the same, and a failure is one sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.videos import Frames, click, flat_frames, noise_frames, write_video
-from vidcam.errors import EncodeError, OutputError, ShapeError
+from vidcam.errors import EncodeError, ShapeError
 from vidcam.video import VideoWriter, open_video, probe
 from vidcam.video.encoders import Encoder, software_encoder
 
@@ -89,10 +89,10 @@ def test_times_between_multiples_of_the_time_base(tmp_path: Path) -> None:
     assert info.duration_seconds == pytest.approx(0.8, abs=1e-4)
 
 
-def test_duration_passed_to_close(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK)
+def test_a_closed_writer(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK, duration_seconds=1.6)
     writer.write(smooth_frames(1, 16, 16)[0], 0.0)
-    writer.close(1.6)
+    writer.close()
     writer.close()
     writer.abort()
     with pytest.raises(EncodeError, match="is closed; make a new one"):
@@ -170,7 +170,6 @@ def test_an_encoder_that_reorders_frames_is_refused(tmp_path: Path) -> None:
     reordering = Encoder("libx264", "h264", (("bf", "2"), ("b_strategy", "0")))
     with pytest.raises(EncodeError, match=r"reorders frames \(B-frames\); choose another --encoder"):
         write(tmp_path / "a.mp4", flat_frames([30] * 60), encoder=reordering)
-    assert list(tmp_path.iterdir()) == []
 
 
 ABORTED = """if True:
@@ -199,7 +198,6 @@ def test_an_aborted_encoder_prints_nothing(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", ABORTED, name, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("size", [(31, 48), (32, 47), (31, 47)])
@@ -226,31 +224,6 @@ def test_the_index_is_at_the_start_of_the_file(tmp_path: Path) -> None:
     assert content.index(b"moov") < content.index(b"mdat")
 
 
-def test_the_final_name_appears_only_at_the_end(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    with VideoWriter(path, size=(16, 16), fps=FPS, time_base=TICK) as writer:
-        writer.write(smooth_frames(1, 16, 16)[0], 0.0)
-        assert not path.exists()
-        (temporary,) = tmp_path.iterdir()
-        assert temporary.name.startswith(".a.")
-        assert temporary.name.endswith(".part.mp4")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("count", [0, 1, 80])
-def test_exception_leaves_nothing(tmp_path: Path, error: type[BaseException], count: int) -> None:
-    def fail() -> None:
-        with VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK) as writer:
-            for index, frame in enumerate(smooth_frames(count, 16, 16)):
-                writer.write(frame, index / 25)
-            raise error
-
-    with pytest.raises(error):
-        fail()
-    assert not list(tmp_path.iterdir())
-
-
 def test_full_disk(tmp_path: Path) -> None:
     """A limit on the file size simulates a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -261,7 +234,6 @@ def test_full_disk(tmp_path: Path) -> None:
             write(tmp_path / "a.mp4", frames)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not list(tmp_path.iterdir())
 
 
 def test_no_frame(tmp_path: Path) -> None:
@@ -270,46 +242,6 @@ def test_no_frame(tmp_path: Path) -> None:
         VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK),
     ):
         pass
-    assert not list(tmp_path.iterdir())
-
-
-def test_existing_destination(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    path.write_text("precious")
-    with pytest.raises(OutputError, match="exists already; pass --overwrite"):
-        write(path, smooth_frames(2, 16, 16))
-    assert path.read_text() == "precious"
-    assert probe(write(path, smooth_frames(2, 16, 16), overwrite=True)).frame_count == 2
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
-
-
-def test_overwriting_keeps_the_old_file_after_a_failure(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    path.write_text("precious")
-    with pytest.raises(ShapeError):
-        write(path, smooth_frames(2, 16, 16), [0.0, 0.0], overwrite=True)
-    assert path.read_text() == "precious"
-
-
-def test_unusable_destinations(tmp_path: Path) -> None:
-    frames = smooth_frames(1, 16, 16)
-    with pytest.raises(OutputError, match="is a folder; pass the name of a file"):
-        write(tmp_path, frames)
-    with pytest.raises(OutputError, match=r"folder '.*none' does not exist; create it"):
-        write(tmp_path / "none" / "a.mp4", frames)
-
-
-def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("vidcam.system.atomic.os.open", refuse)
-    with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\)"):
-        write(tmp_path / "a.mp4", smooth_frames(1, 16, 16))
-
-
-def test_long_name(tmp_path: Path) -> None:
-    assert write(tmp_path / ("é" * 120 + ".mp4"), smooth_frames(1, 16, 16)).exists()
 
 
 @pytest.mark.parametrize("second", [0.0, -1.0, 1e-6])

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
-from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
 from vidcam.cli.explain_models import ModelSet
 from vidcam.cli.explain_set import ExplainSet, VideoReport, read_truth, report, with_folder
@@ -20,6 +19,7 @@ from vidcam.cli.help import SectionCommand
 from vidcam.cli.options import DEVICE, explain_arguments, given_options
 from vidcam.cli.videos import expand_folders
 from vidcam.errors import InputError
+from vidcam.pipelines.explain.targets import is_above
 from vidcam.system.progress import silent
 from vidcam.system.signals import loading
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from vidcam.system.progress import Progress
 
 _MODEL_FILES = ("weights", "labels", "mean_cube")
+_FILE_ENDINGS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".webp", ".png", ".jpg", ".jpeg", ".svg", ".pdf")
+_KINDS = (("overlay",), ("map",))
 
 
 @click.command(cls=SectionCommand, short_help="Explain videos: overlays, a sheet, a page, the data and a JSON.")
@@ -85,7 +87,7 @@ def _explain(
         outputs = values["outputs"] = tuple(name.strip() for name in outputs.split(","))
         if not any(outputs):
             raise InputError("--outputs is empty; pass some of overlay, map, sheet, report, data, or none")
-    has_folder = out is not None and not is_file(out) and outputs != ("none",)
+    has_folder = out is not None and not _is_file(out) and outputs != ("none",)
     _check_truth(truth, model, only_wrong=only_wrong, has_results=has_folder)
     if is_on_ray and (len(model) > 1 or not has_folder):
         raise InputError("--engine ray takes one --model and a folder for results: pass -o FOLDER")
@@ -100,8 +102,8 @@ def _explain(
         return _predict_all(expanded.videos, name, model_arguments, given, as_json=as_json)
     if out is None:
         raise click.UsageError("-o is missing: pass a folder or a file such as overlay.mp4, or --outputs none")
-    if is_file(out):
-        require_one_result(out, expanded.videos, given)
+    if _is_file(out):
+        _require_one_result(out, expanded.videos, given)
         given.setdefault("outputs", ("overlay",))
         return _explain_to_file(expanded.videos[0], out, name, model_arguments, given, as_json=as_json)
     explain_set = ExplainSet(out, given, read_truth(truth), only_wrong)
@@ -141,6 +143,34 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     return ExplainSet(out, {"overwrite": True}).run(load, (chosen.video,), as_json=False)
 
 
+def _is_file(out: Path) -> bool:
+    """Whether `-o` names a file: it has the ending of a video or a picture and is no folder that exists."""
+    return out.suffix.lower() in _FILE_ENDINGS and not out.is_dir()
+
+
+def _require_one_result(file: Path, videos: Sequence[Path], given: Mapping[str, Any]) -> None:
+    """Check that one MP4 holds all that is asked for.
+
+    Raises:
+        InputError: it does not; the message says what to type.
+    """
+    if file.suffix.lower() != ".mp4":
+        raise InputError(
+            f"-o {file.name}: explain writes .mp4; pass a folder, then `vidcam render FOLDER/NAME.npz -o {file.name}`"
+        )
+    targets, methods = given.get("targets", ()), [name for text in given.get("methods", ()) for name in text.split(",")]
+    for count, things in ((len(videos), "videos"), (len(targets), "targets"), (len(methods), "methods")):
+        if count > 1:
+            raise InputError(f"-o names a file, but {count} {things} were given; pass a folder")
+    if targets and is_above(targets[0]):
+        raise InputError(f"-o names a file, but --target {targets[0]} can be several classes; pass a folder")
+    outputs = given.get("outputs", _KINDS[0])
+    if outputs not in _KINDS:
+        raise InputError(
+            f"-o names a file, but --outputs is {','.join(outputs)}; pass a folder, or one output: overlay or map"
+        )
+
+
 def _check_truth(truth: str | None, models: Sequence[str], *, only_wrong: bool, has_results: bool) -> None:
     """Refuse `--truth` and `--only-wrong` where they would have no effect."""
     if truth is None:
@@ -163,7 +193,7 @@ def _explain_with_models(
     as_json: bool,
 ) -> int:
     """Explain videos with several models into a folder."""
-    if out is None or is_file(out) or given.get("outputs") == ("none",):
+    if out is None or _is_file(out) or given.get("outputs") == ("none",):
         raise InputError(f"{len(models)} models need a folder for their results: pass -o FOLDER")
     if model_arguments["weights"] not in {"pretrained", "random"}:
         raise InputError("--weights FILE takes one --model; run each model by itself")

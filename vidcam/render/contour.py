@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidcam.render.colormap import ColourTable
-from vidcam.render.overlay import Frame, Heat, View, check_frame, in_unit_range
+from vidcam.render.overlay import Frame, Heat, View, in_unit_range
 
 LEVELS = (0.25, 0.5, 0.75)
 """Levels of evidence at which a line is drawn. 1 is the strongest evidence in the video."""
@@ -26,9 +26,8 @@ def contours(frame: Frame, heat: Heat, view: View, table: ColourTable) -> Frame:
         (H, W, 3) uint8, a new array.
 
     Raises:
-        ShapeError: shapes, dtypes or ranges are not as described in `overlay`.
+        ShapeError: the heat is not in [0, 1].
     """
-    check_frame(frame, view, heat)
     in_unit_range(heat)
     width = max(2, frame.shape[0] // 240)
     band = np.zeros(heat.shape, np.uint8)  # how many levels the heat reaches at each pixel
@@ -56,7 +55,6 @@ def heat_picture(heat: Heat, view: View, frame_size: tuple[int, int], table: Col
     Outside the view the picture is dark grey.
     """
     picture = np.full((*frame_size, 3), OUTSIDE_GREY, dtype=np.uint8)
-    check_frame(picture, view, heat)
     in_unit_range(heat)
     picture[view] = table[(heat * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)]
     return picture

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vidcam.errors import ShapeError
 from vidcam.maps import Floats
 from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import colour_table
@@ -67,23 +66,15 @@ def maps_page(
     """Draw the maps of some frames of a clip, one row per method and one column per frame.
 
     Args:
-        rows: method → (F, H, W) in [0, 1], all with the same shape.
+        rows: method → (F, H, W) in [0, 1], at least one, all with the same shape.
         frames: (F, h, w, 3) uint8, shown in the first row and below the maps; None: the maps alone.
         title: first line of text.
         subtitle: second line of text.
 
     Returns:
         A PNG file.
-
-    Raises:
-        ShapeError: there are no rows, or their shapes differ.
     """
-    shapes = {heat.shape for heat in rows.values()}
-    if len(shapes) != 1 or any(len(shape) != 3 for shape in shapes):
-        raise ShapeError(f"all rows must have the same shape (F, H, W), got {shapes or 'no rows'}")
-    ((columns, _, _),) = shapes
-    if frames is not None and len(frames) != columns:
-        raise ShapeError(f"frames must be the {columns} of the rows, got {frames.shape = }")
+    columns = len(next(iter(rows.values())))
     canvas, table, y = Canvas(_WIDTH), colour_table(), _MARGIN
     canvas.text(_MARGIN, y, canvas.elide(title, _TITLE, _WIDTH - 2 * _MARGIN), _TITLE)
     y += _TITLE.line_px

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageFilter
 
 from vidcam.errors import InputError, ShapeError
-from vidcam.fill import BLUR_SHARE, FILLS, Fill
+from vidcam.fill import BLUR_SHARE, Fill
 from vidcam.maps import upsample_volume
 from vidcam.render.colormap import DEFAULT_COLOURS, ColourTable, colour_table
 
@@ -80,15 +80,12 @@ class Overlay:
         opacity: weight of the colour where the evidence is 1, in [0, 1].
 
     Raises:
-        ShapeError: the table is not (256, 3) uint8.
         InputError: the opacity is not in [0, 1].
     """
 
     __slots__ = ("_lookup",)
 
     def __init__(self, table: ColourTable, *, opacity: float = OPACITY) -> None:
-        if table.shape != (256, 3) or table.dtype != np.uint8:
-            raise ShapeError(f"a colour table must be (256, 3) uint8, got {table.shape = }, {table.dtype = }")
         if not 0.0 <= opacity <= 1.0:
             raise InputError(f"opacity must be in [0, 1], got {opacity}")
         self._lookup = blend_table(table, opacity_curve(opacity)).reshape(3, 256 * 256)
@@ -97,9 +94,8 @@ class Overlay:
         """Draw the evidence over a frame, in a new array.
 
         Raises:
-            ShapeError: shapes, dtypes or the heat's range are not as described in this module.
+            ShapeError: the heat is not in [0, 1].
         """
-        check_frame(frame, view, heat)
         result = frame.copy()
         view_pixels = result[view]
         size = (min(heat.shape[0], _rows_of_block(heat.shape[1])), heat.shape[1])
@@ -157,7 +153,6 @@ def draw_outline(frame: Frame, view: View) -> None:
 
     A side of the view on the edge of the frame gets no line. Each line is H // 360 pixels thick, at least 1.
     """
-    check_frame(frame, view)
     thickness = max(1, frame.shape[0] // 360)
     for colour, band in ((0, slice(0, thickness)), (255, slice(thickness, 2 * thickness))):
         for side in _ring(frame.shape[:2], view, band):
@@ -182,9 +177,7 @@ def explanation_map(
 
     Raises:
         ShapeError: as in `Overlay.blend`.
-        InputError: the fill is unknown.
     """
-    check_frame(frame, view, heat)
     outside_fill = _compute_fill(frame, fill, mean_rgb)
     result = np.broadcast_to(np.floor(outside_fill + np.float32(0.5)), frame.shape).astype(np.uint8)
     view_result, view_frame = result[view], frame[view]
@@ -210,10 +203,8 @@ def _compute_fill(frame: Frame, fill: Fill, mean_rgb: tuple[float, float, float]
     if fill == "frame-mean":
         column_sums = frame.sum(axis=0, dtype=np.uint32)  # (W, 3); three times as fast as a mean over both axes
         return np.asarray(column_sums.sum(axis=0) / (frame.shape[0] * frame.shape[1]), dtype=np.float32)
-    if fill == "blur":
-        sigma = min(frame.shape[:2]) * BLUR_SHARE
-        return np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(sigma)), dtype=np.float32)
-    raise InputError(f"fill must be one of {', '.join(FILLS)}, got {fill!r}")
+    sigma = min(frame.shape[:2]) * BLUR_SHARE
+    return np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(sigma)), dtype=np.float32)
 
 
 def _row_blocks(size: tuple[int, ...]) -> Iterator[slice]:
@@ -242,24 +233,6 @@ def _inset(side: slice, length: int, distance_px: int) -> slice:
     start = min(side.start + distance_px, middle) if side.start > 0 else side.start
     stop = max(side.stop - distance_px, middle) if side.stop < length else side.stop
     return slice(start, stop)
-
-
-def check_frame(frame: Frame, view: View, heat: Heat | None = None) -> None:
-    """Check that frame, view and heat fit together.
-
-    Raises:
-        ShapeError: a shape or a dtype is not as described in this module.
-    """
-    if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
-        raise ShapeError(f"a frame must be (H, W, 3) uint8, got {frame.shape = }, {frame.dtype = }")
-    for side, length in zip(view, frame.shape, strict=False):
-        if side.step not in (None, 1) or not 0 <= side.start < side.stop <= length:
-            raise ShapeError(f"the view must be a pair of slices inside the frame, got {view = } with {frame.shape = }")
-    if heat is None:
-        return
-    expected = tuple(side.stop - side.start for side in view)
-    if heat.shape != expected or heat.dtype != np.float32:
-        raise ShapeError(f"heat must be {expected} float32 like the view, got {heat.shape = }, {heat.dtype = }")
 
 
 def in_unit_range(heat: Heat) -> Heat:

@@ -5,13 +5,12 @@ A sheet has one block for each target of a model, or for each of several models.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 
-from vidcam.errors import ShapeError
 from vidcam.media import Seconds
 from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame
@@ -115,25 +114,6 @@ class Sheet:
     blocks: Sequence[SheetBlock]
     table: ColourTable = field(repr=False)
     facts: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        columns, rows = len(self.moments), [row for block in self.blocks for row in block.rows]
-        if columns < 1 or not rows:
-            raise ShapeError(f"a sheet needs at least one moment and one map, got {columns} and {len(rows)}")
-        for name, frames in self._rows_of_frames():
-            shapes = {frame.shape for frame in frames}
-            if len(frames) != columns or len(shapes) != 1 or any(frame.dtype != np.uint8 for frame in frames):
-                raise ShapeError(
-                    f"{name!r} must be {columns} uint8 frames of the same size, got {len(frames)} with shapes {shapes}"
-                )
-        for block in self.blocks:
-            if missing := {row.curve for row in block.rows} - set(block.strip.evidence):
-                raise ShapeError(f"the strip of {block.name!r} has no curves {sorted(missing)}")
-
-    def _rows_of_frames(self) -> Iterator[tuple[str, Sequence[Frame]]]:
-        yield "source_frames", self.source_frames
-        for block in self.blocks:
-            yield from ((row.name, row.frames) for row in block.rows)
 
     @property
     def seconds(self) -> Seconds:

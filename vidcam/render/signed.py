@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import InputError, ShapeError
 from vidcam.geometry import Geometry
 from vidcam.maps import Floats, resample_plane
 from vidcam.render.overlay import Frame, View, draw_outline
@@ -33,13 +32,8 @@ def guided_scale(samples: Floats) -> float:
 
     Returns:
         The percentile; the largest |v| if the percentile is 0; 1.0 if all values are 0.
-
-    Raises:
-        ShapeError: a value is NaN or infinite.
     """
     magnitudes = np.abs(np.asarray(samples, dtype=np.float64))
-    if not np.isfinite(magnitudes).all():
-        raise ShapeError("guided values contain NaN or infinity; check the gradients")
     if not magnitudes.any():
         return 1.0
     return float(np.percentile(magnitudes, PERCENTILE)) or float(magnitudes.max())
@@ -57,12 +51,7 @@ def guided_on_source(values: Floats, geometry: Geometry) -> Floats:
 
     Returns:
         (H', W', C).
-
-    Raises:
-        ShapeError: the values are not (C, H, W).
     """
-    if values.ndim != 3:
-        raise ShapeError(f"guided values of a frame must be (C, H, W), got {values.shape = }")
     rows, columns = geometry.source_matrices((values.shape[1], values.shape[2]))
     return np.moveaxis(resample_plane(values, rows, columns), 0, -1)
 
@@ -78,23 +67,9 @@ def guided_picture(values: Floats, view: View, frame_size: tuple[int, int], scal
 
     Returns:
         (H, W, 3) uint8. It is 128 where v is 0 and outside the view.
-
-    Raises:
-        ShapeError: the values have a wrong shape or are not finite, or the view is not inside the frame.
-        InputError: the scale is not a positive number.
     """
-    expected = tuple(side.stop - side.start for side in view)
-    if values.ndim != 3 or values.shape[:2] != expected or values.shape[2] not in {1, 3}:
-        raise ShapeError(f"guided values must be {expected} like the view, with 1 or 3 channels, got {values.shape = }")
-    if not np.isfinite(values).all():
-        raise ShapeError("guided values contain NaN or infinity; check the gradients")
-    if not 0.0 < scale < np.inf:
-        raise InputError(f"scale must be a positive number, got {scale}; use guided_scale()")
     picture = np.full((*frame_size, 3), GREY, dtype=np.uint8)
-    view_pixels = picture[view]
-    if view_pixels.shape[:2] != expected:
-        raise ShapeError(f"the view must be a pair of slices inside the frame, got {view = } with {frame_size = }")
-    view_pixels[:] = _grey_levels(values, scale)
+    picture[view] = _grey_levels(values, scale)
     draw_outline(picture, view)
     return picture
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import ShapeError
 from vidcam.maps import Floats
 from vidcam.media import Seconds
 
@@ -42,24 +41,6 @@ class TimeStrip:
     windows: Sequence[Window] = field(default=(), repr=False)
     top_labels: Sequence[str] = field(default=(), repr=False)
     probability_of: str = ""
-
-    def __post_init__(self) -> None:
-        start, end = self.span_seconds
-        if not start < end:
-            raise ShapeError(f"the start of span_seconds must be before its end, got {self.span_seconds}")
-        if self.seconds.ndim != 1 or self.seconds.size == 0 or np.any(np.diff(self.seconds) <= 0):
-            raise ShapeError(f"seconds must be (S,) with S >= 1 and increasing, got {self.seconds.shape = }")
-        for name, values in self.evidence.items():
-            if values.shape != self.seconds.shape or not np.all((values >= 0.0) & (values <= 1.0)):
-                raise ShapeError(
-                    f"the evidence of {name!r} must be {self.seconds.shape} in [0, 1], got {values.shape = }, "
-                    f"{np.min(values, initial=np.inf)} to {np.max(values, initial=-np.inf)}"
-                )
-        for window in self.windows:
-            if not (window[0] < window[1] and (np.isnan(window[2]) or 0.0 <= window[2] <= 1.0)):
-                raise ShapeError(f"a window must be (start, later end, probability in [0, 1]), got {window}")
-        if len(self.top_labels) not in {0, len(self.windows)}:
-            raise ShapeError(f"top_labels must have {len(self.windows)} labels, one per window, or none")
 
     @property
     def has_probability(self) -> bool:

@@ -269,6 +269,7 @@ def video_bounds(
     *,
     scale: Scale = "video",
     forget: Callable[[], None] | None = None,
+    upsample: Callable[[Floats, tuple[int, ...]], Floats] = upsample_volume,
 ) -> dict[str, tuple[float, float]]:
     """Return for each method the smallest and largest value of the blended, upsampled map over a video and all targets.
 
@@ -281,6 +282,7 @@ def video_bounds(
         seconds: (S,) time stamps of the displayed frames, increasing.
         scale: as in `VideoExplanation`.
         forget: as in `VideoExplanation`.
+        upsample: (planes, (H, W)) → pixels with the largest and the smallest value among them.
     """
     bounds: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(name for explanation in explanations for name in explanation.volumes):
@@ -290,7 +292,7 @@ def video_bounds(
             for chunk in _chunks(seconds) if name in explanation.volumes else ():
                 own = _product(factors, explanation.factors.get(name))
                 planes = timeline.blend(explanation.volumes[name], chunk, factors=own)
-                heat = upsample_volume(planes, explanation.input_size[1:])
+                heat = upsample(planes, explanation.input_size[1:])
                 low, high = min(low, float(heat.min())), max(high, float(heat.max()))
                 if name in INPUT_METHODS:
                     by_frame = np.quantile(planes.reshape(len(planes), -1), FINE_QUANTILE, axis=1)

@@ -37,46 +37,6 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | g
 _STEM_LENGTH, _SUFFIX_LENGTH = 40, 16  # keep hidden names within the length limit of file names
 
 
-class AtomicFile:
-    """A hidden file beside `path`. `commit` renames it to `path`, `discard` removes it.
-
-    Attributes:
-        part: the hidden file, to write to.
-
-    Raises:
-        OutputError: the destination exists or is a folder, its folder does not exist, or it cannot be written to.
-    """
-
-    def __init__(self, path: Path, *, overwrite: bool = True) -> None:
-        require_writable(path, overwrite=overwrite)
-        self.path, self._overwrite = path, overwrite
-        suffix = path.suffix.lower()[:_SUFFIX_LENGTH]
-        self.part = path.with_name(f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{PART_ENDING}{suffix}")
-        with folder_errors(path.parent):
-            os.close(os.open(self.part, _FLAGS, 0o666))
-
-    def commit(self, *, sync: bool = False) -> None:
-        """Rename the hidden file to the destination.
-
-        Args:
-            sync: flush it to the disk first, so that it survives a crash of the machine.
-
-        Raises:
-            OutputError: another file was created at the destination, and must not be replaced.
-            OSError: the file cannot be renamed.
-        """
-        with defer_signals():
-            if sync:
-                _sync(self.part)
-            require_writable(self.path, overwrite=self._overwrite)
-            self.part.replace(self.path)
-
-    def discard(self) -> None:
-        """Remove the hidden file; after `commit` this does nothing."""
-        with defer_signals(), suppress(OSError):
-            self.part.unlink(missing_ok=True)
-
-
 @contextmanager
 def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> Iterator[Path]:
     """Yield a hidden path to write to. It is renamed to `path` at the end of the block, or removed if the block fails.
@@ -87,19 +47,29 @@ def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> I
         sync: flush the file to the disk before it is renamed.
 
     Raises:
-        OutputError: the destination exists or is a folder, or its folder does not exist or cannot be written to.
+        OutputError: the destination exists or is a folder, or its folder does not exist or cannot be written to. The
+            destination is checked again at the end.
         RunError: writing failed, for example because the disk is full.
     """
-    file: AtomicFile | None = None
+    require_writable(path, overwrite=overwrite)
+    suffix = path.suffix.lower()[:_SUFFIX_LENGTH]
+    part = path.with_name(f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{PART_ENDING}{suffix}")
+    is_made = False
     try:
-        with defer_signals():
-            file = AtomicFile(path, overwrite=overwrite)
+        with defer_signals(), folder_errors(path.parent):
+            os.close(os.open(part, _FLAGS, 0o666))
+            is_made = True
         with disk_errors(path):
-            yield file.part
-            file.commit(sync=sync)
+            yield part
+            with defer_signals():
+                if sync:
+                    _sync(part)
+                require_writable(path, overwrite=overwrite)
+                part.replace(path)
     finally:
-        if file is not None:
-            file.discard()
+        if is_made:
+            with defer_signals(), suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def hidden_prefix(name: str) -> str:

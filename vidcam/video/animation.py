@@ -22,7 +22,6 @@ from PIL import Image
 
 from vidcam.errors import EncodeError, InputError, ShapeError
 from vidcam.media import Frames
-from vidcam.system.atomic import AtomicFile
 from vidcam.video.container import encode_error, encode_errors
 
 MAX_BYTES = 1 << 30
@@ -44,19 +43,17 @@ _COLOUR_LEVELS = np.round(np.round(np.arange(256) * (63 / 255)) * (255 / 63)).as
 class AnimationWriter:
     """Collect frames and write the file at the end.
 
-    A context manager. It leaves a complete file, or none after an exception.
+    A context manager. After an exception it writes nothing.
 
     Args:
-        path: ends in .gif or .webp.
+        path: the file, which is replaced; ends in .gif or .webp.
         size: (height, width) of the frames.
         count: number of frames that will be written.
         duration_seconds: end of the last frame's display.
-        overwrite: whether an existing file at `path` is replaced.
         quality: for WebP only, 0 to 100, higher is better; None: WEBP_QUALITY.
 
     Raises:
         InputError: the frames do not fit into memory, or the quality is out of range.
-        OutputError: the destination exists, its folder does not, or it cannot be written.
     """
 
     def __init__(
@@ -66,7 +63,6 @@ class AnimationWriter:
         size: tuple[int, int],
         count: int,
         duration_seconds: float,
-        overwrite: bool = False,
         quality: int | None = None,
     ) -> None:
         self._path, self._size, self._end = Path(path), size, duration_seconds
@@ -81,7 +77,6 @@ class AnimationWriter:
         self._quality = WEBP_QUALITY if quality is None else quality
         self._frames: list[Frames] = []
         self._seconds: list[float] = []
-        self._file = AtomicFile(self._path, overwrite=overwrite)
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
         """Add a frame, (H, W, 3) uint8 RGB, that is first displayed at `pts_seconds`.
@@ -104,10 +99,8 @@ class AnimationWriter:
             if kind is None:
                 data = self._encode()
                 with encode_errors(self._path):
-                    self._file.part.write_bytes(data.getbuffer())
-                    self._file.commit()
+                    self._path.write_bytes(data.getbuffer())
         finally:
-            self._file.discard()
             self._frames.clear()
 
     def _encode(self) -> io.BytesIO:

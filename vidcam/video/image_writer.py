@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,8 +12,6 @@ from PIL import Image
 
 from vidcam.errors import OutputError
 from vidcam.media import Frames
-from vidcam.system.atomic import AtomicFile, hidden_folder, replace_folder
-from vidcam.system.signals import defer_signals
 from vidcam.video.container import encode_errors
 
 TIMES_FILE = "times.csv"
@@ -25,23 +22,21 @@ _ZLIB_LEVEL = 3  # takes half the time of zlib's default, for 10 % more bytes
 class ImageSequenceWriter:
     """Write `000001.png`, … and `times.csv` into a new folder.
 
-    A context manager. It leaves the complete folder, or none after an exception.
+    A context manager.
 
     Args:
-        path: the folder. It must not exist; with `overwrite` it may hold an earlier image sequence and nothing else.
+        path: the folder, which must not exist.
         duration_seconds: end of the last frame's display.
-        overwrite: whether an earlier image sequence is replaced.
 
     Raises:
-        OutputError: the folder exists, or cannot be made.
+        EncodeError: the folder cannot be made.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, duration_seconds: float, overwrite: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, duration_seconds: float) -> None:
         self._path, self._end = Path(path), duration_seconds
         self._seconds: list[float] = []
-        require_sequence_place(self._path, overwrite=overwrite)
-        with defer_signals():
-            self._stage = hidden_folder(self._path)
+        with encode_errors(self._path):
+            self._path.mkdir()
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
         """Write one frame, (H, W, 3) uint8 RGB, that is first displayed at `pts_seconds`.
@@ -51,7 +46,7 @@ class ImageSequenceWriter:
         """
         self._seconds.append(pts_seconds)
         with encode_errors(self._path):
-            Image.fromarray(frame).save(self._stage / _file_name(len(self._seconds)), compress_level=_ZLIB_LEVEL)
+            Image.fromarray(frame).save(self._path / _file_name(len(self._seconds)), compress_level=_ZLIB_LEVEL)
 
     def __enter__(self) -> Self:
         return self
@@ -59,40 +54,25 @@ class ImageSequenceWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                with defer_signals(), encode_errors(self._path):
-                    self._finish()
-        finally:
-            with defer_signals():
-                shutil.rmtree(self._stage, ignore_errors=True)
-
-    def _finish(self) -> None:
-        rows = (f"{_file_name(index)},{seconds:.9g}\n" for index, seconds in enumerate(self._seconds, start=1))
-        (self._stage / TIMES_FILE).write_text(f"file,seconds\n{''.join(rows)}end,{self._end:.9g}\n", "utf-8")
-        replace_folder(self._stage, self._path)
+        if kind is None:
+            rows = (f"{_file_name(index)},{seconds:.9g}\n" for index, seconds in enumerate(self._seconds, start=1))
+            with encode_errors(self._path):
+                (self._path / TIMES_FILE).write_text(f"file,seconds\n{''.join(rows)}end,{self._end:.9g}\n", "utf-8")
 
 
 def save_image(path: str | os.PathLike[str], data: bytes | Frames) -> None:
-    """Write one image, completely or not at all.
+    """Write one image.
 
     Args:
-        path: the destination; an array is written as PNG if the name ends in .png, else as JPEG.
+        path: the file, which is replaced; an array is written as PNG if the name ends in .png, else as JPEG.
         data: the bytes of the file, or (H, W, 3) uint8 RGB.
 
     Raises:
-        OutputError: the destination exists, its folder does not, or it cannot be written.
         EncodeError: writing failed, for example because the disk is full.
     """
     destination = Path(path)
-    with defer_signals():
-        file = AtomicFile(destination, overwrite=False)
-        try:
-            with encode_errors(destination):
-                file.part.write_bytes(data if isinstance(data, bytes) else _encode(data, destination.suffix))
-                file.commit()
-        finally:
-            file.discard()
+    with encode_errors(destination):
+        destination.write_bytes(data if isinstance(data, bytes) else _encode(data, destination.suffix))
 
 
 def _encode(image: Frames, suffix: str) -> bytes:

@@ -2,8 +2,7 @@
 
 Time stamps are kept exactly, at a constant or a variable frame rate. A frame lasts until the next one; the last one
 lasts until `duration_seconds`. There are no B-frames, so decoding order and display order agree and the durations in
-the file are exact. Frames go to a hidden file beside the destination, which is renamed at the end. So a partial file
-never has the final name.
+the file are exact. A file that is not finished stays: the caller writes in a hidden folder.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from av.video.stream import VideoStream
 
 from vidcam.errors import EncodeError, ShapeError
 from vidcam.media import ClockPiece, Frames
-from vidcam.system.atomic import AtomicFile
 from vidcam.video.audio import AudioMuxer, add_audio
 from vidcam.video.container import encode_errors
 from vidcam.video.encoders import H264, Encoder, silence_encoder
@@ -43,10 +41,10 @@ _MAX_DENOMINATOR = 10_000_000
 class VideoWriter:
     """Write frames to a video file as they arrive.
 
-    A context manager. It leaves a complete file, or none after an exception.
+    A context manager.
 
     Args:
-        path: the destination; a name that ends in .webm becomes a WebM, any other an MP4.
+        path: the file, which is replaced; a name that ends in .webm becomes a WebM, any other an MP4.
         size: (height, width) of the frames. H.264 and HEVC store even sizes: the last row or column is repeated.
         fps: nominal frame rate; it sets the last frame's duration if `duration_seconds` is None.
         time_base: the source's time base in seconds. Multiples of it are kept exactly. Other times are rounded to a
@@ -59,11 +57,10 @@ class VideoWriter:
         audio_end_seconds: end of the audio, counted in the same way; None: the end of the source.
         audio_clock: how the source's time stamps become seconds (`VideoInfo.clock`); empty: its first frame is zero.
         on_lost_audio: called with a sentence if sound is lost, also while frames are written; None: it is logged.
-        overwrite: whether an existing file at `path` is replaced.
         encoder: the encoder with its options; see `encoders`.
 
     Raises:
-        OutputError: the destination exists, its folder does not, or it cannot be written.
+        EncodeError: the file cannot be written.
         MediaError: `audio_from` cannot be opened.
     """
 
@@ -80,7 +77,6 @@ class VideoWriter:
         audio_end_seconds: float | None = None,
         audio_clock: Sequence[ClockPiece] = (),
         on_lost_audio: Callable[[str], None] | None = None,
-        overwrite: bool = False,
         encoder: Encoder = H264,
     ) -> None:
         self._is_closed = False
@@ -93,9 +89,8 @@ class VideoWriter:
         self._pending: Packet[VideoStream] | None = None
         self._audio: AudioMuxer | None = None
         self._to_yuv = YuvConverter(encoder.stored_size(size))
-        self._file = AtomicFile(self._path, overwrite=overwrite)
         with encode_errors(self._path):
-            self._container = _open_output(self._file)
+            self._container = _open_output(self._path)
         with self._abort_on_error():
             self._stream = _add_stream(self._container, size, fps, self._time_base, encoder)
             if audio_from is not None:
@@ -128,32 +123,25 @@ class VideoWriter:
             yuv.time_base = self._time_base
             self._mux(self._stream.encode(yuv))
 
-    def close(self, duration_seconds: float | None = None) -> None:
-        """Finish the file and rename it to `path`; closing twice is allowed.
-
-        Args:
-            duration_seconds: end of the last frame's display, if it was not known earlier.
+    def close(self) -> None:
+        """Finish the file; closing twice is allowed.
 
         Raises:
             EncodeError: no frame was written, or the encoder or the disk failed.
         """
         if self._is_closed:
             return
-        if duration_seconds is not None:
-            self._end_tick = self._tick_of(duration_seconds)
         with self._abort_on_error():
             self._finish()
-            self._file.commit()
         self._is_closed = True
 
     def abort(self) -> None:
-        """Stop writing and remove the file; after `close` this does nothing."""
+        """Stop writing and leave the file as it is; after `close` this does nothing."""
         if self._is_closed:
             return
         self._is_closed = True
         with suppress(av.FFmpegError, OSError):
             self._release()
-        self._file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +156,7 @@ class VideoWriter:
 
     @contextmanager
     def _abort_on_error(self) -> Iterator[None]:
-        """Remove the hidden file if the block fails; errors of the encoder and the disk become EncodeError."""
+        """Stop writing if the block fails; errors of the encoder and the disk become EncodeError."""
         try:
             with encode_errors(self._path):
                 yield
@@ -234,17 +222,13 @@ def _fine_time_base(time_base: Fraction) -> Fraction:
     return Fraction(1, denominator) if denominator <= _MAX_DENOMINATOR else _DEFAULT_TIME_BASE
 
 
-def _open_output(file: AtomicFile) -> OutputContainer:
+def _open_output(path: Path) -> OutputContainer:
     # bitexact leaves out library versions and the creation time. faststart writes the index first, so that players can
     # start at once.
     format_name, options = "mp4", {"fflags": "+bitexact", "movflags": "+faststart"}
-    if file.path.suffix.lower() == ".webm":
+    if path.suffix.lower() == ".webm":
         format_name, options = "webm", {"fflags": "+bitexact"}
-    try:
-        return av.open(f"file:{file.part}", "w", format=format_name, container_options=options)
-    except BaseException:
-        file.discard()
-        raise
+    return av.open(f"file:{path}", "w", format=format_name, container_options=options)
 
 
 def _add_stream(

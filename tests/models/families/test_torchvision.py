@@ -16,10 +16,11 @@ from tests.helpers.clips import model_input
 from tests.helpers.nets import random_clip
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import NameNotFoundError, ShapeError, WeightsError
+from vidcam.models.builtin import BUILT_IN
 from vidcam.models.families import torchvision
 from vidcam.models.families.image import image_network
 from vidcam.models.families.torchvision_specs import HUB_FILES, TORCHVISION_SPECS
-from vidcam.models.registry import is_cached, load_model, model_entries
+from vidcam.models.registry import load_model, model_entries
 from vidcam.preprocess import grey_input
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.fingerprint import sha256
@@ -212,7 +213,7 @@ def test_googlenet_has_its_auxiliary_heads() -> None:
 
 
 def test_offline_and_not_cached(hub: Path) -> None:
-    assert not is_cached("s3d")
+    assert not BUILT_IN["s3d"].is_cached
     with pytest.raises(WeightsError) as caught:
         load_model("s3d", device="cpu")
     url = get_model_weights("s3d").DEFAULT.url

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vidcam.models.registry import build_module, load_model
+from vidcam.models.builtin import BUILT_IN
+from vidcam.models.registry import load_model
 from vidcam.models.weights.unset import UnsetParameters
 
 
@@ -43,7 +44,7 @@ def test_no_random_number_is_drawn() -> None:
     "name", ["tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap", "tiny_vgg", "tiny_captioner"]
 )
 def test_a_loaded_model_has_no_unset_value(name: str) -> None:
-    loaded, built = load_model(name).module.state_dict(), build_module(name).state_dict()
+    loaded, built = load_model(name).module.state_dict(), BUILT_IN[name].build().state_dict()
     assert list(loaded) == list(built)
     again = load_model(name).module.state_dict()
     for key, tensor in loaded.items():
