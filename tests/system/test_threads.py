@@ -230,7 +230,7 @@ def test_work_is_submitted_with_signals_deferred(use: Callable[[], object], monk
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", recording_submit)
     use()
-    assert len(handlers) >= 3
+    assert handlers
     assert before not in handlers
     assert signal.getsignal(signal.SIGINT) is before
 
