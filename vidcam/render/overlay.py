@@ -37,7 +37,7 @@ FADE = 0.25
 GROUND = 128
 """Grey of the frame for which `drawn_colours` shows the colours."""
 
-_BLOCK_PIXELS = 32 * 1024  # fits into the CPU cache; at 1080p, blocks of 16 to 64 rows are equally fast
+_BLOCK_PIXELS = 64 * 1024  # its buffers of 0.8 MB fit into the CPU cache; small blocks cost calls
 _TOLERANCE = 1e-3  # how far heat may exceed [0, 1] by rounding in float32; less than half a step of 1/255
 
 
@@ -53,21 +53,22 @@ def opacity_curve(largest: float) -> NDArray[np.float64]:
     return curve
 
 
-def blend_table(table: ColourTable, opacities: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Compute all results of blending, (3, 256, 256) uint8: [channel, step of heat, pixel].
+def blend_table(table: ColourTable, opacities: NDArray[np.float64], values: range = range(256)) -> NDArray[np.uint8]:
+    """Compute all results of blending, (3, 256, V) uint8: [channel, step of heat, pixel].
 
     Args:
         table: (256, 3) uint8, the colour of each step of heat.
         opacities: (256,) in [0, 1], the opacity of each step.
+        values: V values of pixels.
     """
-    alpha, pixels = opacities[:, None, None], np.arange(256)[None, :, None]
+    alpha, pixels = opacities[:, None, None], np.array(values)[None, :, None]
     blended = np.floor(alpha * table[:, None, :] + (1.0 - alpha) * pixels + 0.5).astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(blended, -1, 0))
 
 
 def drawn_colours(table: ColourTable, opacity: float = OPACITY) -> ColourTable:
     """Return the colours as an overlay draws them over mid-grey, (256, 3) uint8; a colour bar shows these."""
-    return np.ascontiguousarray(blend_table(table, opacity_curve(opacity))[:, :, GROUND].T)
+    return np.ascontiguousarray(blend_table(table, opacity_curve(opacity), range(GROUND, GROUND + 1))[:, :, 0].T)
 
 
 class Overlay:

@@ -113,16 +113,15 @@ class BackgroundWorker:
     def __init__(self, *, depth: int, thread_name: str = "vidcam-background") -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=thread_name)
         self._calls, self._room = SimpleQueue[Callable[[], object] | None](), SimpleQueue[None]()
-        self._is_started = False
+        self._running: Future[None] | None = None
         self._error: BaseException | None = None
         for _ in range(depth):
             self._room.put(None)
 
     def submit(self, call: Callable[Params, object], /, *args: Params.args, **kwargs: Params.kwargs) -> None:
         """Add a call to the queue; wait while `depth` calls are pending."""
-        if not self._is_started:
-            self._is_started = True
-            _submit(self._pool, self._run)
+        if self._running is None:
+            self._running = _submit(self._pool, self._run)
         self._room.get()
         if self._error is not None:
             raise self._error
@@ -134,21 +133,27 @@ class BackgroundWorker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._error = error  # drops what is pending
         self._calls.put(None)
-        self._pool.shutdown(wait=True)
-        if error is None and self._error is not None:
-            raise self._error
+        try:
+            if error is None and self._running is not None:
+                self._running.result()
+        except BaseException as exc:  # of a call, or an interrupt
+            error = exc
+            raise
+        finally:
+            self._error = self._error or error  # drops pending calls
+            self._pool.shutdown(wait=True)
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             try:
                 if self._error is None:
                     call()
-            except BaseException as exc:  # raised in the other thread
+            except BaseException as exc:
                 self._error = exc
             self._room.put(None)
+        if self._error is not None:
+            raise self._error
 
 
 def _submit(
