@@ -64,7 +64,7 @@ class CaptionDrawer:
         self._size, self._end = explanation.geometry.source_size, float(explanation.timeline.ends.max())
         self._plan: CaptionPlan | None = None
         self._corner: Corner | None = None
-        self._drawn: dict[ShownMap | None, tuple[Rows, Box]] = {}
+        self._drawn: dict[ShownMap | None, tuple[Rows, str, Box]] = {}
         if place == "none":
             return
         self._tracks = tracks or caption_tracks(explanation, maps)
@@ -107,22 +107,23 @@ class CaptionDrawer:
         box = self._box(plan, shown, second)
         top, left = (self._size[0], 0) if self._corner is None else _origin(self._corner, self._size, box.size, plan)
         box.over(picture, top, left)
-        if plan.clock is not None and shown is not None:
-            x, y, width = plan.clock
-            clock_box(clock_text(second, self._end), plan.unit_px, width).over(picture, top + y, left + x)
         return picture
 
     def _box(self, plan: CaptionPlan, shown: ShownMap | None, second: float) -> Box:
-        """Return the box without the time; it is drawn again when its text changes."""
+        """Return the box of a moment; what changed since the last one is drawn again."""
         rows = SOURCE.rows if shown is None else self._tracks[shown.target].rows(second)
-        former = self._drawn.get(shown)
-        if former is not None and former[0] == rows:
-            return former[1]
-        if shown is None:
-            box = self._source_box(plan)
-        else:
-            box = draw_caption(plan, self._caption(shown, rows), self._bars[shown])
-        self._drawn[shown] = rows, box
+        time = "" if plan.clock is None or shown is None else clock_text(second, self._end)
+        former_rows, former_time, box = self._drawn.get(shown, ((), "", None))
+        if box is None or former_rows != rows:
+            former_time = ""
+            if shown is None:
+                box = self._source_box(plan)
+            else:
+                box = draw_caption(plan, self._caption(shown, rows), self._bars[shown])
+        if time != former_time and plan.clock is not None:
+            left, top, width = plan.clock
+            box.put(clock_box(time, plan.unit_px, width), top, left)
+        self._drawn[shown] = rows, time, box
         return box
 
     def _source_box(self, plan: CaptionPlan) -> Box:

@@ -43,3 +43,12 @@ def test_times_are_aligned_to_the_right_and_keep_their_place() -> None:
     half = width // 2
     np.testing.assert_array_equal(first.premultiplied[:, half:], second.premultiplied[:, half:])
     assert not np.array_equal(first.premultiplied, second.premultiplied)
+
+
+def test_a_part_of_a_box_is_replaced_by_another_box() -> None:
+    box, frame = box_of(np.zeros((4, 6, 3), np.uint8)), np.full((4, 6, 3), 100, np.uint8)
+    box.put(box_of(np.full((2, 3, 3), 255, np.uint8)), 1, 2)
+    box.over(frame, 0, 0)
+    expected = np.full((4, 6), 35)  # black with alpha 165
+    expected[1:3, 2:5] = 255
+    np.testing.assert_array_equal(frame, np.repeat(expected[:, :, None], 3, axis=2))

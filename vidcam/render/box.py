@@ -44,12 +44,23 @@ class Box:
         blended //= np.uint16(255)
         region[:] = blended
 
+    def put(self, box: Box, top: int, left: int) -> None:
+        """Replace a part of this box by another one, which must lie inside."""
+        height, width = box.size
+        place = slice(top, top + height), slice(left, left + width)
+        self.premultiplied[place], self.transparency[place] = box.premultiplied, box.transparency
+
 
 def box_of(pixels: Frame) -> Box:
     """Make a box of a picture on black. Black becomes translucent, text stays opaque."""
-    alpha = np.maximum(pixels.max(axis=2, keepdims=True), _MIN_ALPHA).astype(np.uint16)
-    premultiplied = pixels.astype(np.uint16) * np.uint16(255) + np.uint16(127)
-    return Box(premultiplied=premultiplied, transparency=np.repeat(np.uint16(255) - alpha, 3, axis=2))
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    alpha = np.maximum(np.maximum(red, green), np.maximum(blue, _MIN_ALPHA))
+    transparency = np.empty(pixels.shape, np.uint16)
+    for channel in range(3):
+        np.subtract(255, alpha, out=transparency[..., channel])
+    premultiplied = pixels * np.uint16(255)
+    premultiplied += np.uint16(127)
+    return Box(premultiplied=premultiplied, transparency=transparency)
 
 
 def clock_text(second: float, end_seconds: float) -> str:
@@ -76,7 +87,9 @@ def clock_box(text: str, unit_px: int, width_px: int) -> Box:
         width_px: width of the box, at least that of the text.
     """
     letters = np.concatenate(_glyphs(text, unit_px), axis=1)
-    return box_of(np.pad(letters, ((0, 0), (width_px - letters.shape[1], 0), (0, 0))))
+    pixels = np.zeros((len(letters), width_px, 3), np.uint8)
+    pixels[:, width_px - letters.shape[1] :] = letters
+    return box_of(pixels)
 
 
 def _glyphs(text: str, unit_px: int) -> list[Frame]:

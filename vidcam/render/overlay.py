@@ -12,6 +12,7 @@ possible results are computed once into a lookup table of 64 KB per channel. A f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ FADE = 0.25
 GROUND = 128
 """Grey of the frame for which `drawn_colours` shows the colours."""
 
-_BLOCK_PIXELS = 32 * 1024  # fits into the CPU cache; at 1080p, blocks of 16 to 64 rows are equally fast
+_BLOCK_PIXELS = 64 * 1024  # its buffers of 0.8 MB fit into the CPU cache; small blocks cost calls
 _TOLERANCE = 1e-3  # how far heat may exceed [0, 1] by rounding in float32; less than half a step of 1/255
 
 
@@ -52,21 +53,22 @@ def opacity_curve(largest: float) -> NDArray[np.float64]:
     return curve
 
 
-def blend_table(table: ColourTable, opacities: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Compute all results of blending, (3, 256, 256) uint8: [channel, step of heat, pixel].
+def blend_table(table: ColourTable, opacities: NDArray[np.float64], values: range = range(256)) -> NDArray[np.uint8]:
+    """Compute all results of blending, (3, 256, V) uint8: [channel, step of heat, pixel].
 
     Args:
         table: (256, 3) uint8, the colour of each step of heat.
         opacities: (256,) in [0, 1], the opacity of each step.
+        values: V values of pixels.
     """
-    alpha, pixels = opacities[:, None, None], np.arange(256)[None, :, None]
+    alpha, pixels = opacities[:, None, None], np.array(values)[None, :, None]
     blended = np.floor(alpha * table[:, None, :] + (1.0 - alpha) * pixels + 0.5).astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(blended, -1, 0))
 
 
 def drawn_colours(table: ColourTable, opacity: float = OPACITY) -> ColourTable:
     """Return the colours as an overlay draws them over mid-grey, (256, 3) uint8; a colour bar shows these."""
-    return np.ascontiguousarray(blend_table(table, opacity_curve(opacity))[:, :, GROUND].T)
+    return np.ascontiguousarray(blend_table(table, opacity_curve(opacity), range(GROUND, GROUND + 1))[:, :, 0].T)
 
 
 class Overlay:
@@ -99,17 +101,17 @@ class Overlay:
         result = frame.copy()
         view_pixels = result[view]
         size = (min(heat.shape[0], _rows_of_block(heat.shape[1])), heat.shape[1])
-        parts, values = np.zeros((*size, 8), np.uint8), np.empty(size, np.uint8)
-        indices = parts.view("<i8")[..., 0]  # its lowest byte is the pixel, the next one the step of heat
+        buffers = np.zeros((*size, 8), np.uint8), np.empty(size, np.uint8), np.empty(size, np.float32)
         for rows in _row_blocks(heat.shape):
-            steps = in_unit_range(heat[rows]) * np.float32(255.0)
+            parts, values, steps = (buffer[: rows.stop - rows.start] for buffer in buffers)
+            indices = parts.view("<i8")[..., 0]  # its lowest byte is the pixel, the next one the step of heat
+            np.multiply(in_unit_range(heat[rows]), np.float32(255.0), out=steps)
             steps += np.float32(0.5)
-            block = slice(len(steps))
-            parts[block, :, 1] = steps.astype(np.uint8)
+            parts[..., 1] = steps
             for channel, lookup in enumerate(self._lookup):
-                parts[block, :, 0] = view_pixels[rows, :, channel]
-                np.take(lookup, indices[block], out=values[block], mode="clip")  # faster than indexing; never clips
-                view_pixels[rows, :, channel] = values[block]
+                parts[..., 0] = view_pixels[rows, :, channel]
+                lookup.take(indices, out=values, mode="clip")  # faster than indexing; never clips
+                view_pixels[rows, :, channel] = values
         return result
 
 
@@ -153,10 +155,13 @@ def draw_outline(frame: Frame, view: View) -> None:
 
     A side of the view on the edge of the frame gets no line. Each line is H // 360 pixels thick, at least 1.
     """
-    thickness = max(1, frame.shape[0] // 360)
-    for colour, band in ((0, slice(0, thickness)), (255, slice(thickness, 2 * thickness))):
-        for side in _ring(frame.shape[:2], view, band):
-            frame[side] = (frame[side].astype(np.uint16) + colour + 1) // 2
+    edges = tuple((side.start, side.stop) for side in view)
+    black, white = _outline(frame.shape[:2], edges)
+    for side in black:
+        frame[side] -= frame[side] // 2
+    for side in white:
+        frame[side] //= 2
+        frame[side] += 128
 
 
 def explanation_map(
@@ -210,21 +215,30 @@ def _compute_fill(frame: Frame, fill: Fill, mean_rgb: tuple[float, float, float]
 def _row_blocks(size: tuple[int, ...]) -> Iterator[slice]:
     height, width = size
     rows = _rows_of_block(width)
-    return (slice(start, start + rows) for start in range(0, height, rows))
+    return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
 
 
 def _rows_of_block(width: int) -> int:
     return max(1, _BLOCK_PIXELS // width)
 
 
+@lru_cache(maxsize=8)
+def _outline(size: tuple[int, ...], edges: tuple[tuple[int, int], ...]) -> tuple[tuple[View, ...], ...]:
+    """Return the rectangles of the black and of the white line; every frame of a video has the same."""
+    thickness, (rows, columns) = max(1, size[0] // 360), (slice(*side) for side in edges)
+    return tuple(tuple(_ring(size, (rows, columns), slice(n * thickness, (n + 1) * thickness))) for n in range(2))
+
+
 def _ring(size: tuple[int, ...], view: View, band: slice) -> Iterator[View]:
     """Yield disjoint rectangles that cover the pixels whose distance from the view's border is in the band."""
     rows, columns = (_inset(side, length, band.start) for side, length in zip(view, size, strict=True))
     inner_rows, inner_columns = (_inset(side, length, band.stop) for side, length in zip(view, size, strict=True))
-    yield slice(rows.start, inner_rows.start), columns
-    yield slice(inner_rows.stop, rows.stop), columns
-    yield inner_rows, slice(columns.start, inner_columns.start)
-    yield inner_rows, slice(inner_columns.stop, columns.stop)
+    for part in (slice(rows.start, inner_rows.start), slice(inner_rows.stop, rows.stop)):
+        if part.start < part.stop:
+            yield part, columns
+    for part in (slice(columns.start, inner_columns.start), slice(inner_columns.stop, columns.stop)):
+        if part.start < part.stop:
+            yield inner_rows, part
 
 
 def _inset(side: slice, length: int, distance_px: int) -> slice:

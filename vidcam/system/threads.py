@@ -10,7 +10,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
+from queue import SimpleQueue
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
@@ -38,12 +40,29 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
     An exception of the generator is raised in place of its item. Closing the returned generator closes `items`.
     """
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-prefetch")
+    made, room, is_closed = SimpleQueue[Item | _Sentinel](), SimpleQueue[None](), False
+    for _ in range(depth - 1):
+        room.put(None)
+
+    def produce() -> None:
+        try:
+            for item in items:
+                made.put(item)
+                room.get()
+                if is_closed:
+                    break
+        finally:
+            made.put(_SENTINEL)
+
     try:
-        pending: deque[Future[Item | _Sentinel]] = deque(_submit(pool, next, items, _SENTINEL) for _ in range(depth))
-        while not isinstance(item := pending.popleft().result(), _Sentinel):
-            pending.append(_submit(pool, next, items, _SENTINEL))
+        running = _submit(pool, produce)
+        while not isinstance(item := made.get(), _Sentinel):
+            room.put(None)
             yield item
+        running.result()
     finally:
+        is_closed = True
+        room.put(None)
         try:
             pool.shutdown(wait=True, cancel_futures=True)
         finally:
@@ -93,14 +112,20 @@ class BackgroundWorker:
 
     def __init__(self, *, depth: int, thread_name: str = "vidcam-background") -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=thread_name)
-        self._pending: deque[Future[object]] = deque()
-        self._depth = depth
+        self._calls, self._room = SimpleQueue[Callable[[], object] | None](), SimpleQueue[None]()
+        self._running: Future[None] | None = None
+        self._error: BaseException | None = None
+        for _ in range(depth):
+            self._room.put(None)
 
     def submit(self, call: Callable[Params, object], /, *args: Params.args, **kwargs: Params.kwargs) -> None:
         """Add a call to the queue; wait while `depth` calls are pending."""
-        while len(self._pending) >= self._depth:
-            self._pending.popleft().result()
-        self._pending.append(_submit(self._pool, call, *args, **kwargs))
+        if self._running is None:
+            self._running = _submit(self._pool, self._run)
+        self._room.get()
+        if self._error is not None:
+            raise self._error
+        self._calls.put(partial(call, *args, **kwargs))
 
     def __enter__(self) -> Self:
         return self
@@ -108,11 +133,27 @@ class BackgroundWorker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._calls.put(None)
         try:
-            while kind is None and self._pending:
-                self._pending.popleft().result()
+            if error is None and self._running is not None:
+                self._running.result()
+        except BaseException as exc:  # of a call, or an interrupt
+            error = exc
+            raise
         finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._error = self._error or error  # drops pending calls
+            self._pool.shutdown(wait=True)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                if self._error is None:
+                    call()
+            except BaseException as exc:
+                self._error = exc
+            self._room.put(None)
+        if self._error is not None:
+            raise self._error
 
 
 def _submit(

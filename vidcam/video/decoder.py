@@ -85,6 +85,8 @@ class FrameDecoder:
         Raises:
             MissingFramesError: this frame cannot be decoded. The decoder is then at the next one that can.
         """
+        if self._is_at(index):
+            return self._frame
         with media_errors(self._path):
             self._seek_if_cheaper(index)
             self._advance_to(index)

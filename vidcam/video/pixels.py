@@ -188,6 +188,7 @@ class RgbConverter:
             format=pixel_format,
             src_colorspace=matrix,
             interpolation=_SCALER_FLAGS,
+            threads=1,
         )
         pixels = converted.to_ndarray()
         return pixels.copy() if converted is frame else pixels
@@ -237,6 +238,7 @@ class YuvConverter:
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
             interpolation=_ENCODER_FLAGS,
+            threads=1,
         )
         if (height, width) == (self._height, self._width):
             return even
