@@ -287,6 +287,7 @@ def test_demo(video: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.
         assert sum(line.endswith(".mp4") for line in capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_a_real_clip_with_real_weights(tmp_path: Path, capsys: Capture, real_clip: Path) -> None:
     """One window of the demo clip: the man with his arms out, and the artifact named."""
