@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,11 +31,28 @@ def moving_square(
     return frames, corners + side / 2
 
 
+@pytest.fixture(scope="module", autouse=True)
+def plots_as_numbers() -> Iterator[None]:
+    """Write the numbers of each plot of a scoring run instead of drawing it, which takes longer than the run.
+
+    Equal files still mean equal plots. `score/test_plots.py` draws, and so do the tests of `vidcam.render`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("alpha", "classes", "evidence", "relative", "retention", "sanity"):
+            patch.setattr(f"vidcam.pipelines.score.plots.plot_{name}", partial(_write_numbers, name))
+        yield
+
+
+def _write_numbers(name: str, path: Path, **numbers: Any) -> None:
+    with np.printoptions(precision=17, threshold=10**9):
+        path.write_text(f"{name} {numbers}", "utf-8")
+
+
 @pytest.fixture
 def make_video(tmp_path: Path) -> VideoMaker:
     """Makes `<name>.mp4`: the moving square at 25 frames a second, with sound if wanted."""
 
-    def make(name: str = "video", *, count: int = 75, height: int = 96, width: int = 128, sound: bool = False) -> Path:
+    def make(name: str = "video", *, count: int = 50, height: int = 96, width: int = 128, sound: bool = False) -> Path:
         frames, _ = moving_square(count, height, width)
         samples = click(1.0, count / 25) if sound else None
         codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")
