@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.videos import write_video
-from tests.pipelines.conftest import plots_as_numbers  # noqa: F401 – a fixture
+from tests.pipelines.conftest import pictures_as_text  # noqa: F401 – a fixture
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -13,6 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.videos import click, write_video
+from vidcam.render.sheet import Sheet, SheetFormat
+from vidcam.render.sheet_drawing import draw_sheet
 
 VideoMaker = Callable[..., Path]
 
@@ -32,15 +35,24 @@ def moving_square(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def plots_as_numbers() -> Iterator[None]:
-    """Write the numbers of each plot of a scoring run instead of drawing it, which takes longer than the run.
+def pictures_as_text() -> Iterator[None]:
+    """Write what a sheet or a plot of scores shows instead of drawing it, which takes longer than the run.
 
-    Equal files still mean equal plots. `score/test_plots.py` draws, and so do the tests of `vidcam.render`.
+    Equal files still mean equal pictures. The tests of `render` and of `score/test_plots.py` draw all pictures, and
+    those with the fixture `drawn_sheets` the sheets.
     """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vidcam.pipelines.render.sheet.draw_sheet", _write_sheet)
         for name in ("alpha", "classes", "evidence", "relative", "retention", "sanity"):
             patch.setattr(f"vidcam.pipelines.score.plots.plot_{name}", partial(_write_numbers, name))
         yield
+
+
+def _write_sheet(sheet: Sheet, form: SheetFormat) -> bytes:
+    pictures = [frame.tobytes() for _, frames in sheet._rows_of_frames() for frame in frames]
+    drawn = hashlib.sha256(b"".join([*pictures, sheet.table.tobytes()])).hexdigest()
+    with np.printoptions(precision=17, threshold=10**9):
+        return f"{form} {sheet} {drawn}".encode()
 
 
 def _write_numbers(name: str, path: Path, **numbers: Any) -> None:
@@ -49,10 +61,16 @@ def _write_numbers(name: str, path: Path, **numbers: Any) -> None:
 
 
 @pytest.fixture
+def drawn_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw sheets."""
+    monkeypatch.setattr("vidcam.pipelines.render.sheet.draw_sheet", draw_sheet)
+
+
+@pytest.fixture
 def make_video(tmp_path: Path) -> VideoMaker:
     """Makes `<name>.mp4`: the moving square at 25 frames a second, with sound if wanted."""
 
-    def make(name: str = "video", *, count: int = 50, height: int = 96, width: int = 128, sound: bool = False) -> Path:
+    def make(name: str = "video", *, count: int = 75, height: int = 96, width: int = 128, sound: bool = False) -> Path:
         frames, _ = moving_square(count, height, width)
         samples = click(1.0, count / 25) if sound else None
         codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")

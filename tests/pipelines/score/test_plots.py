@@ -17,7 +17,7 @@ from vidcam.render.score_plots import plot_retention
 
 
 @pytest.fixture(scope="module", autouse=True)
-def plots_as_numbers() -> None:
+def pictures_as_text() -> None:
     """Draw."""
 
 
