@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,20 @@ def make_video(tmp_path: Path) -> VideoMaker:
     """Makes `<name>.mp4`: the moving square at 25 frames a second, with sound if wanted."""
 
     def make(name: str = "video", *, count: int = 75, height: int = 96, width: int = 128, sound: bool = False) -> Path:
-        frames, _ = moving_square(count, height, width)
-        samples = click(1.0, count / 25) if sound else None
-        codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")
-        return write_video(
-            tmp_path / f"{name}.mp4", frames, fps=Fraction(25), sound=samples, codec=codec, pixel_format=pixels
-        )
+        path = tmp_path / f"{name}.mp4"
+        path.write_bytes(_encoded(count, height, width, sound))
+        return path
 
     return make
+
+
+@cache
+def _encoded(count: int, height: int, width: int, sound: bool) -> bytes:
+    """An MP4 file, encoded once."""
+    frames, _ = moving_square(count, height, width)
+    samples = click(1.0, count / 25) if sound else None
+    codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        write_video(path, frames, fps=Fraction(25), sound=samples, codec=codec, pixel_format=pixels)
+        return path.read_bytes()
