@@ -23,7 +23,7 @@ from tests.helpers.mutations import CONTAINERS, MUTATIONS, mutated, sample, writ
 from vidcam.errors import MediaError
 from vidcam.video import open_video
 
-SEEDS, SLOW_SEEDS, DECORD_SEEDS = 10, 200, 50
+SEEDS, SLOW_SEEDS, DECORD_SEEDS = 6, 200, 50
 PLAYLIST = "playlist.m3u8"
 
 

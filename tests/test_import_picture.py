@@ -133,11 +133,13 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_import_is_in_the_picture(module: str) -> None:
-    path = MODULES[module]
-    is_package = path.name == "__init__.py"
-    assert violations(path.read_text(encoding="utf-8"), module, MODULES, is_package=is_package) == []
+def test_every_import_is_in_the_picture() -> None:
+    assert len(MODULES) > 300
+    found = []
+    for module, path in MODULES.items():
+        is_package = path.name == "__init__.py"
+        found += violations(path.read_text(encoding="utf-8"), module, MODULES, is_package=is_package)
+    assert found == []
 
 
 PLANTED = [

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.nets import brightness_model
 from tests.helpers.odd import images
+from tests.helpers.processes import Command
 from vidcam import __version__
 from vidcam.cli.app import main
 
@@ -67,21 +69,18 @@ def test_options_reach_the_pipeline(video: Path, tmp_path: Path, capsys: Capture
     assert result["files"][2:] == ["video.npz", "video_evidence.csv", "video.toml", "video.json"]
 
 
+def enter(folder: Path) -> None:
+    """Go to a folder that is not on the path."""
+    os.chdir(folder)
+    assert not {"", str(folder)} & set(sys.path)
+
+
 def test_a_model_in_the_current_folder(video: Path, tmp_path: Path) -> None:
     """Through the installed command too, not only with python -m, which puts the folder on the path."""
     (tmp_path / "mynet.py").write_text("from tests.helpers.nets import brightness_model as factory\n")
-    program = "import sys; sys.path.remove(''); from vidcam.cli.app import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["explain", str(video), "-o", str(tmp_path / "out"), "--model", "mynet:factory", "--outputs", "data"]
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": root},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = Command(arguments, tmp_path, prepare=partial(enter, tmp_path)).wait()
+    assert done.code == 0, done.err
 
 
 def test_being_terminated_leaves_nothing(
@@ -287,6 +286,7 @@ def test_demo(video: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.
         assert sum(line.endswith(".mp4") for line in capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_a_real_clip_with_real_weights(tmp_path: Path, capsys: Capture, real_clip: Path) -> None:
     """One window of the demo clip: the man with his arms out, and the artifact named."""

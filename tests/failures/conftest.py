@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.odd import greys, h264, noisy
 from tests.helpers.videos import click
+from tests.pipelines.conftest import pictures_as_text  # noqa: F401 – a fixture
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.failures import explain
-from tests.helpers.odd import h264, noisy
+from tests.helpers.odd import greys, h264
 from tests.helpers.processes import Command, Done
 from tests.helpers.starvation import few_descriptors, little_memory, no_more_threads, nobody
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return h264(tmp_path_factory.mktemp("large") / "video.mp4", noisy(40, 480, 640))
+    return h264(tmp_path_factory.mktemp("large") / "video.mp4", greys(40, 480, 640))
 
 
 @pytest.fixture

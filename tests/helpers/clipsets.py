@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.helpers.videos import noise_frames, write_video
 from vidcam.pipelines.score import store
@@ -18,7 +20,7 @@ def write_set(folder: Path, count: int, *, broken: Collection[int] = ()) -> Path
     """A manifest of `count` clips of 16 × 16, three to a group; those that are `broken` are text or not there."""
     folder.mkdir(parents=True, exist_ok=True)
     for video in range(VIDEOS):
-        write_video(folder / f"video{video}.mkv", noise_frames(24, 16, 16, seed=video), fps=Fraction(25))
+        (folder / f"video{video}.mkv").write_bytes(_encoded(video))
     (folder / "text.mp4").write_text("no video")
     with (folder / "set.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -28,6 +30,14 @@ def write_set(folder: Path, count: int, *, broken: Collection[int] = ()) -> Path
             start = f"{0.04 * (index // VIDEOS % 18):.2f}"
             writer.writerow((path, start, ("red", "green", "blue")[index % 3], f"group {index // 3:03}"))
     return folder / "set.csv"
+
+
+@cache
+def _encoded(seed: int) -> bytes:
+    """A Matroska file, encoded once."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mkv"
+        return write_video(path, noise_frames(24, 16, 16, seed=seed), fps=Fraction(25)).read_bytes()
 
 
 def two_clips_a_part() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import multiprocessing.process
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.helpers.fuzz import MOST_SECONDS, Case, Outcome, use
+from tests.helpers.processes import SERVER
 
 _START_SECONDS = 120.0
 
@@ -77,10 +78,9 @@ class Worker:
         """Return the connection to the process, which is started if there is none."""
         if self._connection is not None:
             return self._connection
-        context = multiprocessing.get_context("spawn")
-        self._connection, far = context.Pipe()
+        self._connection, far = SERVER.Pipe()
         self._folder = tempfile.TemporaryDirectory(prefix="vidcam-fuzz-")
-        self._process = context.Process(target=_work, args=(far, self._threads, self._folder.name), daemon=True)
+        self._process = SERVER.Process(target=_work, args=(far, self._threads, self._folder.name), daemon=True)
         self._process.start()
         far.close()
         if not self._connection.poll(_START_SECONDS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,8 +16,9 @@ UNSEEN_SEED = 900_000
 """Neither trained nor measured on by the scripts."""
 
 
+@cache
 def clips_and_labels(count: int) -> tuple[Tensor, Tensor]:
-    """Frames (n, T, H, W, 3) uint8 of all classes, with one to three actors, and the classes."""
+    """Frames (n, T, H, W, 3) uint8 of all classes, with one to three actors, and the classes; read only."""
     clips = [request.clip() for request in mixed(count, first_seed=UNSEEN_SEED)]
     frames = torch.from_numpy(np.stack([clip.frames for clip in clips]))
     return frames, torch.tensor([clip.label for clip in clips])

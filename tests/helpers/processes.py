@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
     ["vidcam.cli.app", "vidcam.pipelines.explain.explainer", "tests.helpers.nets", "tests.helpers.odd"]
 )
 _PATIENCE_SECONDS = 30.0
@@ -55,7 +55,7 @@ class Command:
     ) -> None:
         self._streams = folder / "standard-output", folder / "standard-error"
         settings = (tuple(arguments), self._streams, most_bytes, dict(environment or {}), prepare)
-        self._process: ForkServerProcess = _SERVER.Process(target=_run, args=settings)
+        self._process: ForkServerProcess = SERVER.Process(target=_run, args=settings)
         self._process.start()
 
     @property

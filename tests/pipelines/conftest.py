@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.videos import click, write_video
+from vidcam.render.sheet import Sheet, SheetFormat
+from vidcam.render.sheet_drawing import draw_sheet
 
 VideoMaker = Callable[..., Path]
 
@@ -29,16 +35,57 @@ def moving_square(
     return frames, corners + side / 2
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pictures_as_text() -> Iterator[None]:
+    """Write what a sheet or a plot of scores shows instead of drawing it, which takes longer than the run.
+
+    Equal files still mean equal pictures. The tests of `render` and of `score/test_plots.py` draw all pictures, and
+    those with the fixture `drawn_sheets` the sheets.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vidcam.pipelines.render.sheet.draw_sheet", _write_sheet)
+        for name in ("alpha", "classes", "evidence", "relative", "retention", "sanity"):
+            patch.setattr(f"vidcam.pipelines.score.plots.plot_{name}", partial(_write_numbers, name))
+        yield
+
+
+def _write_sheet(sheet: Sheet, form: SheetFormat) -> bytes:
+    pictures = [frame.tobytes() for _, frames in sheet._rows_of_frames() for frame in frames]
+    drawn = hashlib.sha256(b"".join([*pictures, sheet.table.tobytes()])).hexdigest()
+    with np.printoptions(precision=17, threshold=10**9):
+        return f"{form} {sheet} {drawn}".encode()
+
+
+def _write_numbers(name: str, path: Path, **numbers: Any) -> None:
+    with np.printoptions(precision=17, threshold=10**9):
+        path.write_text(f"{name} {numbers}", "utf-8")
+
+
+@pytest.fixture
+def drawn_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw sheets."""
+    monkeypatch.setattr("vidcam.pipelines.render.sheet.draw_sheet", draw_sheet)
+
+
 @pytest.fixture
 def make_video(tmp_path: Path) -> VideoMaker:
     """Makes `<name>.mp4`: the moving square at 25 frames a second, with sound if wanted."""
 
     def make(name: str = "video", *, count: int = 75, height: int = 96, width: int = 128, sound: bool = False) -> Path:
-        frames, _ = moving_square(count, height, width)
-        samples = click(1.0, count / 25) if sound else None
-        codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")
-        return write_video(
-            tmp_path / f"{name}.mp4", frames, fps=Fraction(25), sound=samples, codec=codec, pixel_format=pixels
-        )
+        path = tmp_path / f"{name}.mp4"
+        path.write_bytes(_encoded(count, height, width, sound))
+        return path
 
     return make
+
+
+@cache
+def _encoded(count: int, height: int, width: int, sound: bool) -> bytes:
+    """An MP4 file, encoded once."""
+    frames, _ = moving_square(count, height, width)
+    samples = click(1.0, count / 25) if sound else None
+    codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        write_video(path, frames, fps=Fraction(25), sound=samples, codec=codec, pixel_format=pixels)
+        return path.read_bytes()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-import vidcam
+from tests.helpers.processes import Command
 from vidcam.cli.app import main
 from vidcam.errors import InputError, WeightsError
 from vidcam.models.weights import fetch
@@ -18,26 +17,22 @@ from vidcam.pipelines import demo
 from vidcam.pipelines.demo import demo_input
 from vidcam.video.reader import open_video
 
-ROOT = Path(vidcam.__file__).parents[1]
 
-BLOCKED = """
-import socket, sys
-def refuse(*_, **__):
-    raise OSError("no network here")
-socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from vidcam.cli.app import main
-sys.exit(main(sys.argv[1:]))
-"""
+def without_network() -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no network here")
+
+    socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse  # type: ignore[method-assign,assignment]
 
 
 def test_the_offline_demo_needs_no_network_and_no_cache(tmp_path: Path) -> None:
     """Run in a subprocess, with a cache folder that cannot be created."""
     (tmp_path / "file").touch()
-    environment = os.environ | {name: str(tmp_path / "file" / "x") for name in ("VIDCAM_CACHE", "TORCH_HOME")}
-    command = [sys.executable, "-c", BLOCKED, "demo", "--offline", "-o", str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    paths = [Path(line) for line in done.stdout.splitlines()]
+    environment = {name: str(tmp_path / "file" / "x") for name in ("VIDCAM_CACHE", "TORCH_HOME")}
+    arguments = ["demo", "--offline", "-o", str(tmp_path / "out")]
+    done = Command(arguments, tmp_path, environment=environment, prepare=without_network).wait()
+    assert done.code == 0, done.err
+    paths = [Path(line) for line in done.out.splitlines()]
     assert [path.name for path in paths] == [
         "made-clip_circle-clockwise_neutral-gradcam.mp4",
         "made-clip_circle-clockwise_gradcam.mp4",
@@ -51,7 +46,7 @@ def test_the_offline_demo_needs_no_network_and_no_cache(tmp_path: Path) -> None:
     assert document["model"]["name"] == "tiny_r3d"
     assert document["top5"][0]["label"] == "circle clockwise"
     assert document["top5"][0]["probability"] > 0.5
-    assert "cannot be had" not in done.stderr
+    assert "cannot be had" not in done.err
     with open_video(tmp_path / "out" / "made-clip.mp4") as reader:
         assert (reader.info.frame_count, reader.info.size) == (48, (256, 256))
 

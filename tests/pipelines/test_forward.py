@@ -110,7 +110,7 @@ def test_the_summary_names_the_forward_pass_and_another_one_is_refused(make_vide
 def test_randomised_weights_are_those_of_the_original_model(
     make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = tiny()
+    model = pooled_model()
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     options = ScoreOptions(methods=("gradcam++",), measures="drop", sanity=1)
     found = score_set([make_video()], tmp_path / "drawn", options, model=model).summary.sanity

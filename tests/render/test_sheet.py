@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from typing import get_args
 
@@ -58,6 +59,12 @@ def sheet(count: int = 3, size: tuple[int, int] = (90, 160)) -> Sheet:
     )
 
 
+@cache
+def plain_sheet() -> NDArray[np.uint8]:
+    """The pixels of the sheet that most others are compared with."""
+    return decoded(draw_sheet(sheet()))
+
+
 def decoded(png: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG"
@@ -101,7 +108,7 @@ def test_five_wide_frames_fill_the_sheet() -> None:
 
 
 def test_source_frames_come_first_and_the_rows_in_their_order() -> None:
-    picture = decoded(draw_sheet(sheet()))
+    picture = plain_sheet()
     tops = [int(np.flatnonzero((picture == colour).all(axis=2).any(axis=1))[0]) for colour in (GREEN, RED, BLUE)]
     assert tops == sorted(tops)
 
@@ -113,7 +120,7 @@ def test_each_block_has_its_rows_and_its_strip() -> None:
     assert boxes(picture, RED) == boxes(picture, BLUE)
     area = (np.abs(picture.astype(int) - [229, 230, 232]).max(axis=2) <= 1).sum(axis=1) > 1000  # the probability
     assert (np.diff(area.astype(int)) == 1).sum() == 2
-    assert picture.shape[0] > decoded(draw_sheet(one)).shape[0]
+    assert picture.shape[0] > plain_sheet().shape[0]
 
 
 @pytest.mark.parametrize("word", get_args(VerdictWord))
@@ -150,7 +157,7 @@ def test_curves_that_coincide_are_all_visible() -> None:
 
 
 def test_long_texts_make_the_sheet_higher_not_wider() -> None:
-    short = decoded(draw_sheet(sheet()))
+    short = plain_sheet()
     long = replace(
         sheet(),
         verdicts=[("a long name " * 30, Verdict("too short to tell", "a reason " * 60))],
@@ -183,7 +190,7 @@ def test_the_margins_stay_white_with_long_names() -> None:
 def test_the_margins_stay_white_with_many_methods() -> None:
     names = [f"gradcam++, catching or throwing a ball {number}" for number in range(10)]
     picture = decoded(draw_sheet(replace(sheet(), blocks=[block({name: video(RED) for name in names})])))
-    assert picture.shape[0] > decoded(draw_sheet(sheet())).shape[0]
+    assert picture.shape[0] > plain_sheet().shape[0]
     assert margins_are_white(picture)
 
 

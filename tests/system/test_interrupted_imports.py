@@ -38,8 +38,22 @@ program()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("module", ["vidcam.cli.app", "click", "vidcam.pipelines.explain.explainer", "numpy"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("module", "number"),
+    [
+        ("vidcam.cli.app", signal.SIGINT),
+        ("click", signal.SIGTERM),
+        ("vidcam.pipelines.explain.explainer", signal.SIGTERM),
+        ("numpy", signal.SIGINT),
+        pytest.param("vidcam.cli.app", signal.SIGTERM, marks=SLOW),
+        pytest.param("click", signal.SIGINT, marks=SLOW),
+        pytest.param("vidcam.pipelines.explain.explainer", signal.SIGINT, marks=SLOW),
+        pytest.param("numpy", signal.SIGTERM, marks=SLOW),
+    ],
+)
 def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path: Path) -> None:
     marker, video = tmp_path / "now", tmp_path / "video.mp4"
     write_video(video, np.zeros((2, 16, 16, 3), np.uint8))  # for other files, the command line imports too little

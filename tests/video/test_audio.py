@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import pytest
@@ -32,8 +34,19 @@ SOURCES = [
 
 
 def write_source(folder: Path, name: str, sound_codec: str, codec: str, first_tick: int = 0) -> Path:
+    (folder / name).write_bytes(encoded(name, sound_codec, codec, first_tick))
+    return folder / name
+
+
+@cache
+def encoded(name: str, sound_codec: str, codec: str, first_tick: int) -> bytes:
+    with TemporaryDirectory() as folder:
+        return encode(Path(folder) / name, sound_codec, codec, first_tick).read_bytes()
+
+
+def encode(path: Path, sound_codec: str, codec: str, first_tick: int) -> Path:
     return write_video(
-        folder / name,
+        path,
         flat_frames(range(0, 160, 2)),
         ticks=[first_tick + index for index in range(80)],
         codec=codec,

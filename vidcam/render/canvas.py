@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -130,11 +131,12 @@ class Canvas:
         """Shorten the text to `width_px`: keep its beginning and its end, and put an ellipsis between them."""
         if self.width_of(text, style) <= width_px:
             return text
-        for length in range(len(text) - 1, 1, -1):
-            shorter = f"{text[: length - length // 2]}…{text[len(text) - length // 2 :]}"
-            if self.width_of(shorter, style) <= width_px:
-                return shorter
-        return "…"
+
+        def shorter(length: int) -> str:
+            return f"{text[: length - length // 2]}…{text[len(text) - length // 2 :]}"
+
+        length = _longest(1, len(text) - 1, lambda length: self.width_of(shorter(length), style) <= width_px)
+        return shorter(length) if length > 1 else "…"
 
     def to_png(self, height_px: int) -> bytes:
         """Encode the canvas as a PNG file without metadata."""
@@ -187,12 +189,20 @@ class Canvas:
             stroke(renderer, height_px)
 
     def _break_word(self, word: str, style: TextStyle, width_px: float) -> list[str]:
-        pieces = [""]
-        for character in word:
-            if pieces[-1] and self.width_of(pieces[-1] + character, style) > width_px:
-                pieces.append("")
-            pieces[-1] += character
+        pieces = []
+        while word:
+            length = self._beginning(word, style, width_px)
+            pieces.append(word[:length])
+            word = word[length:]
         return pieces
+
+    def _beginning(self, word: str, style: TextStyle, width_px: float) -> int:
+        return _longest(1, len(word), lambda length: self.width_of(word[:length], style) <= width_px)
+
+
+def _longest(least: int, most: int, fits: Callable[[int], bool]) -> int:
+    """Return the largest length that fits; `least` is not tried. A text is wider than its beginning."""
+    return least + bisect_right(range(least + 1, most + 1), 0, key=lambda length: not fits(length))
 
 
 @lru_cache(maxsize=1000)

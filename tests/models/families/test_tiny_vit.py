@@ -23,7 +23,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 def test_accuracy_on_unseen_clips_comes_from_the_order_of_their_frames(model: Model) -> None:
-    labels = torch.arange(64) % 4
+    labels = torch.arange(40) % 4
     clips = [make_grating_clip(UNSEEN_SEED + number, [label]) for number, label in enumerate(labels.tolist())]
     frames = torch.from_numpy(np.stack([clip.frames for clip in clips]))
     with torch.inference_mode():

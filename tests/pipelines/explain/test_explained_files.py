@@ -18,7 +18,7 @@ from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions
 
 
 def test_results_are_not_overwritten_by_accident(make_video: VideoMaker, tmp_path: Path) -> None:
-    source, out = make_video(), tmp_path / "out"
+    source, out = make_video(count=24, height=48, width=64), tmp_path / "out"
     options = ExplainOptions(methods=PAIR, outputs=("data",))
     Explainer(brightness_model(), options).explain(source, out)
     before = {path: path.read_bytes() for path in out.iterdir()}
@@ -28,7 +28,7 @@ def test_results_are_not_overwritten_by_accident(make_video: VideoMaker, tmp_pat
 
 
 def test_overwriting_deletes_old_files(make_video: VideoMaker, tmp_path: Path) -> None:
-    source, out = make_video(), tmp_path / "out"
+    source, out = make_video(count=24, height=48, width=64), tmp_path / "out"
     Explainer(brightness_model(), EVERYTHING).explain(source, out)
     (out / "mine.txt").write_text("kept")
     options = ExplainOptions(methods=PAIR, outputs=("data",), targets=("dark/thing",), overwrite=True)
@@ -44,7 +44,7 @@ def test_files_of_the_user_are_never_replaced(name: str, make_video: VideoMaker,
     for overwrite in (False, True):
         options = ExplainOptions(methods=PAIR, overwrite=overwrite)
         with pytest.raises(OutputError, match=rf"{re.escape(name)} is in the way and is not from vidcam"):
-            Explainer(brightness_model(), options).explain(make_video(), out)
+            Explainer(brightness_model(), options).explain(make_video(count=24, height=48, width=64), out)
         assert [(path.name, path.read_text()) for path in out.iterdir()] == [(name, "mine")]
 
 
@@ -53,7 +53,7 @@ def test_files_of_the_user_are_never_replaced(name: str, make_video: VideoMaker,
 def test_all_files_are_replaced_or_none(
     existing: bool, fails_at: int, make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, out = make_video(), tmp_path / "out"
+    source, out = make_video(count=24, height=48, width=64), tmp_path / "out"
     if existing:
         Explainer(brightness_model(), EVERYTHING).explain(source, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()} if existing else {}
@@ -85,13 +85,13 @@ def test_the_json_is_moved_last(make_video: VideoMaker, tmp_path: Path, monkeypa
         return real(self, target)
 
     monkeypatch.setattr(Path, "rename", rename)
-    Explainer(brightness_model(), EVERYTHING).explain(make_video(), tmp_path / "out")
+    Explainer(brightness_model(), EVERYTHING).explain(make_video(count=24, height=48, width=64), tmp_path / "out")
     assert moved[-1] == "video.json"
     assert moved.count("video.json") == 1
 
 
 def test_two_sources_with_one_stem_have_separate_files(make_video: VideoMaker, tmp_path: Path) -> None:
-    first, out = make_video(), tmp_path / "out"
+    first, out = make_video(count=24, height=48, width=64), tmp_path / "out"
     (tmp_path / "other").mkdir()
     second = Path(shutil.copy(first, tmp_path / "other" / "video.mp4"))
     options = ExplainOptions(methods=PAIR, outputs=("data",))
@@ -119,7 +119,7 @@ def test_no_file_is_left_after_a_failure(
 
     monkeypatch.setattr(f"vidcam.pipelines.explain.{step}", fail)
     with pytest.raises(KeyboardInterrupt):
-        Explainer(brightness_model(), EVERYTHING).explain(make_video(), out)
+        Explainer(brightness_model(), EVERYTHING).explain(make_video(count=24, height=48, width=64), out)
     assert out.exists() == existing
     assert not existing or not list(out.iterdir())
 
@@ -138,5 +138,5 @@ def test_no_file_is_left_if_encoding_fails(
 
     monkeypatch.setattr(VideoWriter, "write", write)
     with pytest.raises(OSError, match="planted"):
-        Explainer(brightness_model(), EVERYTHING).explain(make_video(), tmp_path / "out")
+        Explainer(brightness_model(), EVERYTHING).explain(make_video(count=24, height=48, width=64), tmp_path / "out")
     assert not (tmp_path / "out").exists()

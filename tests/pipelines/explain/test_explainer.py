@@ -21,6 +21,7 @@ from vidcam.system.json_files import as_plain
 from vidcam.video.reader import open_video
 
 
+@pytest.mark.usefixtures("drawn_sheets")
 def test_all_outputs_and_their_names(make_video: VideoMaker, tmp_path: Path) -> None:
     result = Explainer(brightness_model(), EVERYTHING).explain(make_video(sound=True), tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())

@@ -128,6 +128,7 @@ def test_the_result_is_that_of_the_lossless_video(kind: str, of_a_file: Explaine
     assert np.array_equal(FRAMES, before)
 
 
+@pytest.mark.usefixtures("drawn_sheets")
 def test_a_frame_rate_that_was_not_given_is_said(tmp_path: Path) -> None:
     result = explained(FRAMES, tmp_path / "out", fps=None, outputs="sheet")
     assert result.warnings == [f"no frame rate was given: {COUNT} frames shown at 25 fps"]

@@ -47,7 +47,7 @@ def test_the_map_follows_the_square(case: str, tmp_path: Path) -> None:
     source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
     if degrees:
         rotate(source, degrees)
-    options = ExplainOptions(methods=("neutral-gradcam", "gradcam", "gradcam+", "gradcam++"), outputs=("overlay",))
+    options = ExplainOptions(methods=("neutral-gradcam", "gradcam", "gradcam+", "gradcam++"), outputs=("data",))
     result = Explainer(brightness_model(), options).explain(source, tmp_path / "out")
     with open_video(source) as reader:
         shown = list(reader.frames())

@@ -77,7 +77,7 @@ def test_all_windows_predict_what_explain_predicts(video: Path) -> None:
     row = rows_of(video, "all", label=predicted.top5[0].label)[0]
     assert len(predicted.windows) == row["windows"] == 5
     assert row["class"] == predicted.top5[0].label
-    assert row["probability"] == pytest.approx(predicted.top5[0].probability, abs=1e-9)
+    assert row["probability"] == pytest.approx(predicted.top5[0].probability, abs=1e-7)  # batches of float32
     assert row["correct"] is True
     assert row["correct_top5"] is None  # of four classes, five are no feat
 

@@ -52,7 +52,7 @@ def test_the_path_of_a_quadratic_score() -> None:
 
 def test_input_products_sum_to_the_difference_of_the_scores() -> None:
     subject = subject_of("tiny_c3d")
-    total = float(input_products(subject, 64).sum())
+    total = float(input_products(subject, 24).sum())
     difference = float(subject.score(subject.clip) - subject.score(subject.blank))
     assert total == pytest.approx(difference, rel=0.02)
 

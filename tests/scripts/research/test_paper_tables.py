@@ -19,11 +19,12 @@ from vidcam.pipelines.score.run import score_set
 from vidcam.pipelines.score.summary import Mean, Summary
 
 
-@pytest.fixture
-def summary(tmp_path: Path) -> Summary:
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    folder = tmp_path_factory.mktemp("run")
     options = ScoreOptions(methods=paper_tables.METHODS, measures=paper_tables.MEASURES)
-    clips = write_set(tmp_path / "set", 6)
-    return score_set(clips, tmp_path / "out", options, model=hidden_model(), command="reproduce").summary
+    clips = write_set(folder / "set", 6)
+    return score_set(clips, folder / "out", options, model=hidden_model(), command="reproduce").summary
 
 
 def test_the_papers_shares_add_up() -> None:

@@ -56,7 +56,7 @@ def test_folded_weights_give_the_same_logits() -> None:
 def test_an_augmented_clip_has_the_stated_class() -> None:
     """A trained model is the judge: it has learned the motions, not the table."""
     model = load_model("tiny_r3d", device="cpu")
-    frames, labels = clips_and_labels(40)
+    frames, labels = clips_and_labels(16)
     generator = torch.Generator().manual_seed(0)
     augmented = [
         pool.augmented(clip, int(label), generator)
