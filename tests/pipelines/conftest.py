@@ -50,7 +50,8 @@ def pictures_as_text() -> Iterator[None]:
 
 
 def _write_sheet(sheet: Sheet, form: SheetFormat) -> bytes:
-    pictures = [frame.tobytes() for _, frames in sheet._rows_of_frames() for frame in frames]
+    rows = (sheet.source_frames, *(row.frames for block in sheet.blocks for row in block.rows))
+    pictures = [frame.tobytes() for row in rows for frame in row]
     drawn = hashlib.sha256(b"".join([*pictures, sheet.table.tobytes()])).hexdigest()
     with np.printoptions(precision=17, threshold=10**9):
         return f"{form} {sheet} {drawn}".encode()
