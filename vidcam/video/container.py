@@ -25,6 +25,9 @@ from vidcam.system.shortage import require_no_shortage
 from vidcam.video.formats import DEMUXERS, PROTOCOLS, playlist_refusal
 from vidcam.video.source import is_folder
 
+SMALL_PIXELS = 640 * 480
+"""Frames up to this size are decoded by one thread: handing them to several takes longer than it saves."""
+
 MAX_PIXELS = 8192 * 8192
 MAX_SIDE_PX = 16_384
 """H.264 encoders accept no longer side."""
@@ -99,6 +102,8 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     if stream.height and stream.width:
         require_reasonable(path, (stream.height, stream.width))
     stream.thread_type = "AUTO"
+    if 0 < stream.height * stream.width <= SMALL_PIXELS:
+        stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream
 
