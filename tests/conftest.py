@@ -28,9 +28,11 @@ def pytest_configure() -> None:
 def pytest_collection() -> Iterator[None]:
     """Keep the modules and the tests out of every later search for garbage: there are nearly a million objects."""
     gc.disable()
-    yield
-    gc.freeze()
-    gc.enable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

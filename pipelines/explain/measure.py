@@ -200,16 +200,18 @@ class _Measuring:
         require_finite(logits, "the logits of a changed window")
         logs = []
         for number, explanation in enumerate(explanations):
-            each = window.crops.mean_log(self._log_probabilities(logits, explanation))
+            each = self._log_probabilities(window, logits, explanation)
             logs.append({key: float(log) for (of, key), log in zip(keys, each, strict=True) if of in (None, number)})
         return logs
 
-    def _log_probabilities(self, logits: Tensor, explanation: Explanation) -> NDArray[np.float64]:
-        """Return the log probability of the target in each clip, (N,); of a caption, the mean over its words."""
+    def _log_probabilities(self, window: ShownWindow, logits: Tensor, explanation: Explanation) -> NDArray[np.float64]:
+        """Return the log probability of the target in each version, (V,); of a caption, the mean over its words."""
         if self._request.caption:
             caption = int(explanation.target[0])
-            return to_numpy(logits[:, caption]).astype(np.float64) / words_of(self._request.caption[caption])
-        return log_probability(logits, explanation.target.repeat(len(logits)), explanation.activation)
+            logs = window.crops.mean_log(to_numpy(logits[:, caption]).astype(np.float64))
+            return logs / words_of(self._request.caption[caption])
+        targets = explanation.target.repeat(len(logits))
+        return window.crops.mean_log(log_probability(logits, targets, explanation.activation))
 
     def _mirrored(
         self, window: ShownWindow, explanations: Sequence[Explanation]

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.errors import ShapeError
 from vidcam.fill import Fill
 from vidcam.media import Frames, Seconds
 from vidcam.render.captions import GREYS, ColourBar
@@ -70,11 +71,16 @@ class FrameRenderer:
         explanation: the maps, with the geometry of the frames to draw on.
         style: how maps are drawn.
         guided: values of guided methods; needed only for these.
+
+    Raises:
+        ShapeError: the model's view has no pixel of the frame.
     """
 
     def __init__(self, explanation: VideoExplanation, style: RenderStyle, guided: GuidedValues | None = None) -> None:
         self.explanation, self._style, self._guided = explanation, style, guided
         self._view = explanation.geometry.view_slices()
+        if any(side.start == side.stop for side in self._view):
+            raise ShapeError(f"the model's view has no pixel of the frame: {explanation.geometry}")
         self._overlay = Overlay(style.table, opacity=style.opacity)
         self._planes = _Planes(explanation)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.errors import ShapeError
 from vidcam.media import Seconds
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.moments import thinned
@@ -111,9 +112,14 @@ def time_strip(
         maps: at least one; a guided method has the evidence of the map it multiplies.
         pts_seconds: (S,) the displayed frames.
         span_seconds: [start, end) of the strip.
+
+    Raises:
+        ShapeError: the strip ends before it starts, as in a file whose windows are not those of the video.
     """
-    seconds = np.maximum(thinned(pts_seconds), float(explanation.timeline.starts[0]))
     first, (start, end) = maps[0].target, span_seconds
+    if not start < end:
+        raise ShapeError(f"the windows begin at {start:g} s, after the shown part, which ends at {end:g} s")
+    seconds = np.maximum(thinned(pts_seconds), float(explanation.timeline.starts[0]))
     summary = VideoSummary(explanation, first)
     values = {
         name: (shown.method, explanation.evidence(GUIDED.get(shown.method, shown.method), seconds, target=shown.target))

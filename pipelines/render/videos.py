@@ -143,7 +143,7 @@ def video_list(
 
 
 class FrameWriter(Protocol):
-    """A writer of frames. As a context manager it leaves a complete result, or none."""
+    """A writer of frames. What it has written when an exception ends it may stay: it lies in a hidden place."""
 
     def write(self, frame: Frames, pts_seconds: float, /) -> None:
         """Write a frame with its time stamp."""

@@ -43,18 +43,20 @@ def pictures_as_text() -> Iterator[None]:
     those with the fixture `drawn_sheets` the sheets.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vidcam.pipelines.render.sheet.draw_sheet", _write_sheet)
+        patch.setattr("vidcam.pipelines.render.sheet.draw_sheet", sheet_as_text)
         for name in ("alpha", "classes", "evidence", "relative", "retention", "sanity"):
             patch.setattr(f"vidcam.pipelines.score.plots.plot_{name}", partial(_write_numbers, name))
         yield
 
 
-def _write_sheet(sheet: Sheet, form: SheetFormat) -> bytes:
+def sheet_as_text(sheet: Sheet, form: SheetFormat) -> bytes:
+    """All that a sheet shows, its pictures as a hash."""
     rows = (sheet.source_frames, *(row.frames for block in sheet.blocks for row in block.rows))
     pictures = [frame.tobytes() for row in rows for frame in row]
     drawn = hashlib.sha256(b"".join([*pictures, sheet.table.tobytes()])).hexdigest()
+    strips = [(strip.evidence, strip.windows, strip.top_labels) for strip in (block.strip for block in sheet.blocks)]
     with np.printoptions(precision=17, threshold=10**9):
-        return f"{form} {sheet} {drawn}".encode()
+        return f"{form} {sheet} {strips} {drawn}".encode()
 
 
 def _write_numbers(name: str, path: Path, **numbers: Any) -> None:

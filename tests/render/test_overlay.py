@@ -290,6 +290,8 @@ class TestOverlayOfFrames:
         [
             (np.zeros((3, 2, 8, 8), np.uint8), np.zeros((2, 8, 8)), r"frames must be \(T, H, W, 3\)"),
             (np.zeros((2, 8, 8, 3), np.uint8), np.zeros((8, 8)), r"heat \(t, h, w\)"),
+            (np.zeros((2, 8, 0, 3)), np.zeros((2, 8, 8)), r"got \(2, 8, 0, 3\)"),
+            (np.zeros((2, 8, 8, 3)), np.zeros((0, 8, 8)), r"and \(0, 8, 8\)"),
             (np.full((2, 8, 8, 3), 255.0), np.zeros((2, 8, 8)), r"in \[0, 1\]"),
             (np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 8, 8), 2.0), r"heat must be in \[0, 1\]"),
         ],

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.pipelines.conftest import sheet_as_text
 from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import PLOT_COLOURS, colour_table
 from vidcam.render.sheet import SHEET_FORMATS, ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow
@@ -70,6 +71,15 @@ def decoded(png: bytes) -> NDArray[np.uint8]:
         assert image.format == "PNG"
         assert image.info == {}
         return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("changed", ["evidence", "windows", "top_labels"])
+def test_the_text_that_tests_of_pipelines_write_for_a_sheet_has_its_strips(changed: str) -> None:
+    plain = sheet()
+    strip, values = plain.blocks[0].strip, {"evidence": {"gradcam": np.zeros(9)}, "windows": (), "top_labels": "abc"}
+    other = replace(strip, **{changed: values[changed]})  # type: ignore[arg-type]
+    text = sheet_as_text(replace(plain, blocks=[replace(plain.blocks[0], strip=other)]), "png")
+    assert text != sheet_as_text(plain, "png") == sheet_as_text(sheet(), "png")
 
 
 def boxes(picture: NDArray[np.uint8], colour: Sequence[int]) -> tuple[tuple[int, int], int]:

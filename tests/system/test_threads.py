@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any
 
 import pytest
 
@@ -240,6 +240,44 @@ def test_a_block_that_fails_drops_pending_calls() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker-of-a-test")]
 
 
+def test_every_submit_after_an_error_raises_it() -> None:
+    def use() -> None:
+        with BackgroundWorker(depth=1) as worker:
+            worker.submit(lambda: 1 // 0)
+            for _ in range(3):
+                with pytest.raises(ZeroDivisionError):
+                    worker.submit(int)
+
+    user = threading.Thread(target=use, daemon=True)  # its error at the end is for nobody
+    threading.excepthook, former = lambda _: None, threading.excepthook
+    try:
+        user.start()
+        user.join(10)
+    finally:
+        threading.excepthook = former
+    assert not user.is_alive()
+
+
+ABANDONED = {
+    "prefetch": "items = prefetch((number for number in range(9)), depth=2); next(items)",
+    "worker": "worker = BackgroundWorker(depth=2); worker.submit(int)",
+}
+
+
+@pytest.mark.parametrize("name", ABANDONED)
+def test_a_thread_that_nobody_closed_does_not_keep_the_interpreter_from_ending(name: str) -> None:
+    """As after an interrupt at the first moment of `close` or `__exit__`, whose traceback keeps the objects."""
+    code = f"from vidcam.system.threads import BackgroundWorker, prefetch; {ABANDONED[name]}"
+    assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0
+
+
+def test_a_caller_does_not_wait_in_a_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt between two statements of `Condition.wait` is raised as 'cannot release un-acquired lock'."""
+    monkeypatch.setattr("concurrent.futures.Future.result", lambda *_: pytest.fail("it waits in Python code"))
+    assert list(prefetch(Producer(3).items(), depth=1)) == [0, 1, 2]
+    _use_worker()
+
+
 def _use_worker() -> None:
     with BackgroundWorker(depth=2) as worker:
         for _ in range(3):
@@ -254,15 +292,15 @@ def _use_worker() -> None:
         _use_worker,
     ],
 )
-def test_work_is_submitted_with_signals_deferred(use: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_started_with_signals_deferred(use: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     before, handlers = signal.getsignal(signal.SIGINT), []
-    submit = ThreadPoolExecutor.submit
+    start = threading.Thread.start
 
-    def recording_submit(self: ThreadPoolExecutor, /, *args: Any, **kwargs: Any) -> Any:
+    def recording_start(self: threading.Thread) -> None:
         handlers.append(signal.getsignal(signal.SIGINT))
-        return submit(self, *args, **kwargs)
+        start(self)
 
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", recording_submit)
+    monkeypatch.setattr(threading.Thread, "start", recording_start)
     use()
     assert handlers
     assert before not in handlers

@@ -134,7 +134,8 @@ def overlay(
         InputError: the colour map is unknown, or the opacity is not in [0, 1].
     """
     values = np.asarray(heat, dtype=np.float32)
-    if frames.ndim not in (3, 4) or frames.shape[-1] != 3 or values.ndim != frames.ndim - 1:
+    is_empty = 0 in (frames.size, values.size)
+    if is_empty or frames.ndim not in (3, 4) or frames.shape[-1] != 3 or values.ndim != frames.ndim - 1:
         raise ShapeError(
             f"frames must be (T, H, W, 3) and heat (t, h, w), got {tuple(frames.shape)} and {values.shape}"
         )

@@ -1,15 +1,20 @@
 """Run work in threads: prefetch items, compute results ahead, and run calls in the background.
 
-Work is submitted to a pool with signals deferred. Submitting may start a thread. If that were interrupted, the pool
-would not wait for this thread.
+Threads are started with signals deferred. If a start were interrupted, nobody would wait for the thread.
+
+A caller waits in a `SimpleQueue` where it can. `Future.result` waits in Python code: a signal there may become a
+RuntimeError, or leave a lock held for ever. A thread that waits for a caller is a daemon: if an interrupt keeps the
+caller from closing it, the interpreter still ends.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
@@ -27,11 +32,11 @@ _MOST_THREADS = 16
 """Threads that compute ahead, where the number is chosen here: what is pending takes memory."""
 
 
-class _Sentinel:
-    """Type of the value that marks the end of a generator."""
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of a generator, or of calls, and the error that was their end."""
 
-
-_SENTINEL = _Sentinel()
+    error: BaseException | None
 
 
 def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Item, None, None]:
@@ -39,8 +44,7 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
 
     An exception of the generator is raised in place of its item. Closing the returned generator closes `items`.
     """
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-prefetch")
-    made, room, is_closed = SimpleQueue[Item | _Sentinel](), SimpleQueue[None](), False
+    made, room, is_closed = SimpleQueue[Item | _End](), SimpleQueue[None](), False
     for _ in range(depth - 1):
         room.put(None)
 
@@ -51,20 +55,27 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
                 room.get()
                 if is_closed:
                     break
-        finally:
-            made.put(_SENTINEL)
+        except BaseException as exc:
+            made.put(_End(exc))
+        else:
+            made.put(_End(None))
 
+    thread = threading.Thread(target=produce, name="vidcam-prefetch", daemon=True)
     try:
-        running = _submit(pool, produce)
-        while not isinstance(item := made.get(), _Sentinel):
+        _start(thread)
+        while not isinstance(item := made.get(), _End):
             room.put(None)
             yield item
-        running.result()
+        if item.error is not None:
+            try:
+                raise item.error
+            finally:
+                del item  # a cycle with the traceback would keep the last items in memory
     finally:
         is_closed = True
         room.put(None)
         try:
-            pool.shutdown(wait=True, cancel_futures=True)
+            _join(thread)
         finally:
             items.close()
 
@@ -111,19 +122,20 @@ class BackgroundWorker:
     """
 
     def __init__(self, *, depth: int, thread_name: str = "vidcam-background") -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=thread_name)
+        self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
         self._calls, self._room = SimpleQueue[Callable[[], object] | None](), SimpleQueue[None]()
-        self._running: Future[None] | None = None
+        self._ended = SimpleQueue[None]()
         self._error: BaseException | None = None
         for _ in range(depth):
             self._room.put(None)
 
     def submit(self, call: Callable[Params, object], /, *args: Params.args, **kwargs: Params.kwargs) -> None:
         """Add a call to the queue; wait while `depth` calls are pending."""
-        if self._running is None:
-            self._running = _submit(self._pool, self._run)
+        if self._thread.ident is None:
+            _start(self._thread)
         self._room.get()
         if self._error is not None:
+            self._room.put(None)
             raise self._error
         self._calls.put(partial(call, *args, **kwargs))
 
@@ -134,15 +146,18 @@ class BackgroundWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._calls.put(None)
+        raised = error
         try:
-            if error is None and self._running is not None:
-                self._running.result()
-        except BaseException as exc:  # of a call, or an interrupt
-            error = exc
+            if error is None and self._thread.ident is not None:
+                self._ended.get()
+        except BaseException as exc:  # an interrupt
+            raised = exc
             raise
         finally:
-            self._error = self._error or error  # drops pending calls
-            self._pool.shutdown(wait=True)
+            self._error = self._error or raised  # drops pending calls
+            _join(self._thread)
+        if error is None and self._error is not None:
+            raise self._error
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -152,8 +167,17 @@ class BackgroundWorker:
             except BaseException as exc:
                 self._error = exc
             self._room.put(None)
-        if self._error is not None:
-            raise self._error
+        self._ended.put(None)
+
+
+def _start(thread: threading.Thread) -> None:
+    with defer_signals():
+        thread.start()
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread.ident is not None:
+        thread.join()
 
 
 def _submit(

@@ -119,6 +119,19 @@ def test_a_caption_is_judged_by_what_is_kept_of_its_words(model: Model, frames: 
     assert {verdict.word for each in unchecked.verdicts for verdict in each.values()} == {"not checked"}
 
 
+def test_what_is_kept_of_a_caption_is_counted_as_the_whole_in_three_crops(model: Model, tmp_path: Path) -> None:
+    """The mean over the crops first, then that over the words: of a still video all is kept."""
+    height, width = BRIGHTNESS_SPEC.crop_size
+    frames = np.zeros((BRIGHTNESS_SPEC.frames, height, 2 * width, 3), np.uint8)
+    frames[:, :, : width // 2] = 240
+    explained = explain_video(
+        frames, tmp_path, model=model, caption="left left", view="three-crop", methods="gradcam", outputs=("data",)
+    )
+    verdict = explained.explanation.video_verdict
+    assert verdict is not None
+    assert verdict.motion["frozen"] == pytest.approx(1.0, abs=1e-5)
+
+
 def test_without_a_caption_the_model_says_one(model: Model, frames: Frames, tmp_path: Path) -> None:
     for out, caption in (("said", "generated"), ("default", ())):
         result = explain_video(frames, tmp_path / out, model=model, caption=caption, outputs=("data",))

@@ -12,8 +12,10 @@ import pytest
 from tests.helpers.loading import load_video
 from tests.helpers.rendered import copied, render
 from tests.helpers.saved import COUNT, grey_video, save_hot
-from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
+from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError, ShapeError
+from vidcam.geometry import Geometry
 from vidcam.pipelines.render.options import RenderOptions
+from vidcam.results.timeline import Timeline
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +166,29 @@ def test_a_full_disk_is_one_sentence(name: str, saved: Path, tmp_path: Path, mon
     with pytest.raises(EncodeError, match=r"writing '.*p.*' failed \(No space left on device\)"):
         render(saved, tmp_path / name, style="heat", form="poster" if name == "p.png" else None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("out", "form"), [("p.mp4", None), ("p.png", "sheet"), ("p.png", "poster")])
+@pytest.mark.parametrize("zoom", [(64, 64), (64, 1), (1, 64)], ids=["both", "rows", "columns"])
+def test_a_view_without_a_pixel_is_refused(
+    out: str, form: Any, zoom: tuple[int, int], saved: Path, tmp_path: Path
+) -> None:
+    explanation = load_video(copied(saved, tmp_path))
+    height, width = explanation.geometry.source_size
+    resized = (height * zoom[0], width * zoom[1])
+    crop = (16 if zoom[0] > 1 else height, 16 if zoom[1] > 1 else width)
+    changed = dataclasses.replace(explanation, geometry=Geometry((height, width), resized, crop, 0, 0))
+    changed.save(tmp_path / "changed.npz")
+    with pytest.raises(ShapeError, match="the model's view has no pixel of the frame"):
+        render(tmp_path / "changed.npz", tmp_path / out, form=form)
+    assert not (tmp_path / out).exists()
+
+
+@pytest.mark.parametrize("shift", [1.12, 100.0])
+def test_a_sheet_of_windows_after_the_video_is_refused(shift: float, saved: Path, tmp_path: Path) -> None:
+    explanation = load_video(copied(saved, tmp_path))
+    line = explanation.timeline
+    later = Timeline(line.starts + shift, line.ends + shift, line.frame_seconds + shift)
+    dataclasses.replace(explanation, timeline=later).save(tmp_path / "changed.npz")
+    with pytest.raises(ShapeError, match=r"the windows begin at .* s, after the shown part, which ends at 1\.12 s"):
+        render(tmp_path / "changed.npz", tmp_path / "p.png", form="sheet")
