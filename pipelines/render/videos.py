@@ -33,7 +33,7 @@ from vidcam.video.writer import VideoWriter
 DRAWING = "drawing frames"
 """Name of this pass in the progress display."""
 
-AHEAD, BEHIND = 4, 4
+AHEAD, BEHIND = 2, 4
 """Largest number of frames that wait for drawing, and for encoding."""
 
 
