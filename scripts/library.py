@@ -87,7 +87,9 @@ def pass_on(source: Path, out: Path) -> None:
         stream_frames(reader, info.pts_seconds, [writer], draw, clock=StageTimer(), progress=silent)
 
 
-def explain_video(model: Model, source: Path, out: Path, *, overlap: float = 0.5) -> Mapping[str, float]:
+def explain_video(
+    model: Model, source: Path, out: Path, *, overlap: float = 0.5, verdict_forwards: int | None = None
+) -> Mapping[str, float]:
     """Write the overlay MP4 and the maps of gradcam++; return stage → seconds."""
-    options = ExplainOptions(methods=("gradcam++",), overlap=overlap, overwrite=True)
+    options = ExplainOptions(methods=("gradcam++",), overlap=overlap, verdict_forwards=verdict_forwards, overwrite=True)
     return Explainer(model, options).explain(source, out).stage_seconds

@@ -79,7 +79,9 @@ def opened_job(
     """
     clock = StageTimer()
     with clock.stage("probe"):
-        reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
+        reader = open_video(
+            source, fps=request.fps, decoder=request.decoder, fetch=fetch, is_streamed=True, progress=progress
+        )
     with reader:
         ready, request = ready_for(ready, request, reader.info.size)
         spec = ready.model.spec

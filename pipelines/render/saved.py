@@ -68,7 +68,7 @@ def _opened(explanation: VideoExplanation, source: Source, progress: Progress) -
     origin = explanation.origin
     rate = None if origin is None or origin.fps is None else Fraction(origin.fps)
     try:
-        return open_video(source, fps=rate, fetch=True, progress=progress)
+        return open_video(source, fps=rate, fetch=True, is_streamed=True, progress=progress)
     except InputError as exc:
         if origin is None or rate is None or type(exc) is not InputError:
             raise

@@ -50,6 +50,7 @@ def whole_video(name: str, seconds: int, runs: int) -> Table:
             "PyAV, torchcam, matplotlib, moviepy": partial(ByHand(model).explain, source, out("hand.mp4")),
             "vidcam, --overlap 0": partial(explain_video, model, source, out("none"), overlap=0.0),
             "vidcam, --overlap 0.5 (default)": partial(explain_video, model, source, out("half")),
+            "the same without a verdict": partial(explain_video, model, source, out("maps"), verdict_forwards=0),
         }
         rows = interleaved(works, 0 if runs == 1 else runs)
     length = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"

@@ -149,3 +149,16 @@ def test_a_stub_holds_no_streams(tmp_path: Path) -> None:
         pytest.raises(MediaError, match=r"stub\.mp4' holds no streams; pass a video"),
     ):
         video_stream(container, str(path))
+
+
+@pytest.mark.parametrize(
+    ("size", "is_streamed", "expected"), [((64, 80), True, 1), ((64, 80), False, 0), ((720, 960), True, 0)]
+)
+def test_small_streamed_frames_are_decoded_by_one_thread(
+    size: tuple[int, int], is_streamed: bool, expected: int, tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / "video.mp4", noise_frames(3, *size))
+    with open_input(str(path)) as container:
+        stream = video_stream(container, str(path), is_streamed=is_streamed)
+        assert stream.codec_context.thread_count == expected
+        assert len(list(container.decode(stream))) == 3

@@ -26,7 +26,7 @@ from vidcam.video.formats import DEMUXERS, PROTOCOLS, playlist_refusal
 from vidcam.video.source import is_folder
 
 SMALL_PIXELS = 640 * 480
-"""Frames up to this size are decoded by one thread: handing them to several takes longer than it saves."""
+"""Streamed frames up to this size are decoded by one thread: beside other work, several cost more than they save."""
 
 MAX_PIXELS = 8192 * 8192
 MAX_SIDE_PX = 16_384
@@ -86,8 +86,10 @@ def open_input(path: str) -> InputContainer:
             raise MediaError(f"{path!r} is in a format that vidcam does not open; convert it to MP4") from exc
 
 
-def video_stream(container: InputContainer, path: str) -> VideoStream:
+def video_stream(container: InputContainer, path: str, *, is_streamed: bool = False) -> VideoStream:
     """Find the video stream that a player would show, and let it decode on several threads.
+
+    With `is_streamed` its frames are read from end to end, and small ones are decoded on one thread.
 
     Raises:
         MediaError: there is no video stream besides a cover image, or its frames are too large.
@@ -102,7 +104,7 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     if stream.height and stream.width:
         require_reasonable(path, (stream.height, stream.width))
     stream.thread_type = "AUTO"
-    if 0 < stream.height * stream.width <= SMALL_PIXELS:
+    if is_streamed and 0 < stream.height * stream.width <= SMALL_PIXELS:
         stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream

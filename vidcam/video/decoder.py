@@ -42,6 +42,7 @@ class FrameDecoder:
         path: the file.
         frame_index: the frame index of the file.
         container: the open file from `read_frame_index`, closed with this decoder; None: the file is opened.
+        is_streamed: whether frames are read from end to end.
 
     Attributes:
         decoded_count: number of frames decoded so far.
@@ -54,9 +55,16 @@ class FrameDecoder:
         MediaError: the file cannot be opened.
     """
 
-    def __init__(self, path: str, frame_index: FrameIndex, container: InputContainer | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        frame_index: FrameIndex,
+        container: InputContainer | None = None,
+        *,
+        is_streamed: bool = False,
+    ) -> None:
         self.decoded_count = 0
-        self._path = path
+        self._path, self._is_streamed = path, is_streamed
         self._ticks = frame_index.ticks
         self._step_ticks = frame_index.step_ticks
         self._is_matched_by_order = frame_index.is_matched_by_order
@@ -68,7 +76,8 @@ class FrameDecoder:
         if container is None:
             self._restart()
         else:
-            self._container, self._stream = container, video_stream(container, path)
+            self._container = container
+            self._stream = video_stream(container, path, is_streamed=is_streamed)
             self._seek(self._key_ticks[:1])
         self.codec = self._stream.codec_context.codec.canonical_name
         self.nominal_fps = self._stream.average_rate
@@ -154,7 +163,7 @@ class FrameDecoder:
 
     def _restart(self) -> None:
         self._container = open_input(self._path)
-        self._stream = video_stream(self._container, self._path)
+        self._stream = video_stream(self._container, self._path, is_streamed=self._is_streamed)
         self._decode_from(read_packets(self._container, self._stream), key_count=0)
 
     def _decode_from(self, packets: Iterator[Packet[VideoStream]], *, key_count: int) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from vidcam.errors import MediaError
@@ -33,17 +34,20 @@ class PyAVReader(VideoReader):
     Args:
         path: a local file.
         located: the source of the file, if the file is a copy.
+        is_streamed: whether frames are read from end to end, and not here and there.
 
     Raises:
         MediaError: the file is missing, a folder, no video, or no frame of it can be decoded.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, located: Located | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, located: Located | None = None, is_streamed: bool = False
+    ) -> None:
         self._path = os.fspath(path)
-        self._located = located
+        self._located, self._is_streamed = located, is_streamed
         self._frame_index, container = read_frame_index(self._path)
         self.damage = Damage(self._frame_index)
-        self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._frame_index, container)]
+        self._idle: list[FrameDecoder] = [self._new_decoder(container)]
         try:
             super().__init__(self._describe(), self.damage)
         except BaseException:
@@ -146,10 +150,13 @@ class PyAVReader(VideoReader):
             self.damage.mark_resized((frame.height, frame.width))
         return frame
 
+    def _new_decoder(self, container: InputContainer | None = None) -> FrameDecoder:
+        return FrameDecoder(self._path, self._frame_index, container, is_streamed=self._is_streamed)
+
     @contextmanager
     def _borrow_decoder(self) -> Iterator[FrameDecoder]:
         """Lend a decoder to one reading; afterwards it is kept for the next reading, at its position."""
-        decoder = self._idle.pop() if self._idle else FrameDecoder(self._path, self._frame_index)
+        decoder = self._idle.pop() if self._idle else self._new_decoder()
         try:
             with nullcontext() if self._located is None else self._located.naming():
                 yield decoder

@@ -55,6 +55,7 @@ def open_video(
     fps: Fraction | None = None,
     decoder: Decoder = "auto",
     fetch: bool = False,
+    is_streamed: bool = False,
     progress: Progress = silent,
 ) -> VideoReader:
     """Probe a video and make it readable.
@@ -69,6 +70,7 @@ def open_video(
         fps: frames per second of images and arrays; None: 25.
         decoder: 'auto', 'pyav' or 'decord'; images and arrays need none.
         fetch: whether an http or https address is fetched into a temporary file; the user must have typed it himself.
+        is_streamed: whether it is read from end to end, and not here and there; it is then decoded for that.
         progress: called while it is fetched.
 
     Raises:
@@ -85,7 +87,7 @@ def open_video(
     located = locate(source, fetch=fetch, progress=progress)
     try:
         with located.naming():
-            return _reader_of_files(located, fps, decoder)
+            return _reader_of_files(located, fps, decoder, is_streamed=is_streamed)
     except BaseException:
         located.release()
         raise
@@ -104,7 +106,7 @@ def _reader_of_frames(source: Any, fps: Fraction | None) -> VideoReader:
     return ArrayReader(frames_of_list(source), fps=fps)
 
 
-def _reader_of_files(located: Located, fps: Fraction | None, decoder: Decoder) -> VideoReader:
+def _reader_of_files(located: Located, fps: Fraction | None, decoder: Decoder, *, is_streamed: bool) -> VideoReader:
     path = located.path
     if located.is_local and is_pattern(path):
         files, notes = numbered_images(path)
@@ -118,7 +120,7 @@ def _reader_of_files(located: Located, fps: Fraction | None, decoder: Decoder) -
         if decoder == "decord":
             raise MediaError(f"decord does not read {path!r}, an animated image; use --decoder auto")
         return AnimatedReader(located)
-    reader = PyAVReader(path, located=located)
+    reader = PyAVReader(path, located=located, is_streamed=is_streamed)
     if decoder != "decord":
         return reader
     with _closed_on_failure(reader):
