@@ -16,9 +16,16 @@ from PIL import Image
 from tests.helpers.mutations import sample
 from tests.helpers.odd import anamorphic, greys
 from tests.helpers.videos import SOUND_RATE, click, flat_frames, noise_frames, write_video
-from vidcam.errors import MediaError
+from vidcam.errors import EncodeError, MediaError
 from vidcam.video import open_video
-from vidcam.video.container import is_reasonable, media_errors, open_input, require_reasonable, video_stream
+from vidcam.video.container import (
+    encode_errors,
+    is_reasonable,
+    media_errors,
+    open_input,
+    require_reasonable,
+    video_stream,
+)
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -162,3 +169,9 @@ def test_small_streamed_frames_are_decoded_by_one_thread(
         stream = video_stream(container, str(path), is_streamed=is_streamed)
         assert stream.codec_context.thread_count == expected
         assert len(list(container.decode(stream))) == 3
+
+
+def test_an_encoder_that_gives_up_is_short_of_memory(tmp_path: Path) -> None:
+    message = r"'a\.mp4' failed \(the encoder gave up\); free some memory"
+    with pytest.raises(EncodeError, match=message), encode_errors(tmp_path / "a.mp4"):
+        raise av.error.ExternalError(-542398533, "Generic error in an external library")
