@@ -1,7 +1,7 @@
-"""Load NumPy arrays from an untrusted pickle.
+"""Load NumPy arrays from a published pickle whose hash is pinned.
 
 Loading a pickle can run code. This unpickler allows only the three globals of an array, `_reconstruct`, `ndarray` and
-`dtype`. It reads files whose hash is pinned, so that numpy never receives the arguments of another file.
+`dtype`. What they are called with is not checked, so it must read no other file.
 """
 
 from __future__ import annotations

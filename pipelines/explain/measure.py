@@ -1,7 +1,8 @@
 """Measure the maps of a video on a few of its windows.
 
 The model sees such a window again: with parts hidden by each map and by the controls (`pipelines.verdict.versions`),
-mirrored, and with its frames frozen. In the first measured window the frames are also shuffled and reversed.
+with its frames frozen and, but for captions, mirrored. In the first measured window the frames are also shuffled and
+reversed.
 """
 
 from __future__ import annotations
@@ -186,13 +187,15 @@ class _Measuring:
         kept = len(explanations) * len(explanations[0].methods) + 1  # by each map and by the centre
         versions = chain(islice(masked, kept), islice(reordered, 1), masked, reordered)
 
+        is_mirrored = not self._request.caption  # one more version
+        stated: Activation | None = "none" if self._request.caption else None
+
         def clips() -> Iterator[Tensor]:
-            for number, key, version in islice(versions, self._versions - 1):  # one is mirrored
+            for number, key, version in islice(versions, self._versions - is_mirrored):
                 keys.append((number, key))
                 yield from version
 
         remaining, scores = clips(), list[Tensor]()
-        stated: Activation | None = "none" if self._request.caption else None
         while chunk := list(islice(remaining, self._request.batch_size)):
             shown = model.input_of(torch.stack(chunk))
             scores.append(predicted(model.module, shown, activation=stated, classes=model.spec.classes).logits)

@@ -63,7 +63,8 @@ def verdicts_of(job: VideoJob, results: Sequence[WindowResults]) -> Verdicts:
         maps.append({method: judge(found | confidence) for method, found in checks.items()})
         has_findings = has_findings or bool(explanation.notes or findings("", explanation))
     motion = _motion([window[0] for window in windows])
-    sentence = video_sentence(maps, motion, has_findings=has_findings)
+    measured_of = "mean probability of its words" if request.caption else "probability"
+    sentence = video_sentence(maps, motion, has_findings=has_findings, measured_of=measured_of)
     found = dict(zip(judged, maps, strict=True))
     words = dict.fromkeys(results[0].explanation.methods, WORD)
     return Verdicts(
@@ -126,7 +127,11 @@ def _motion(measured: Sequence[Measured]) -> dict[str, float]:
 
 
 def video_sentence(
-    maps: Sequence[Mapping[str, Verdict]], motion: Mapping[str, float], *, has_findings: bool = False
+    maps: Sequence[Mapping[str, Verdict]],
+    motion: Mapping[str, float],
+    *,
+    has_findings: bool = False,
+    measured_of: str = "probability",
 ) -> str:
     """Say whether no map is reliable or nothing was found, and whether motion counts.
 
@@ -134,6 +139,7 @@ def video_sentence(
         maps: for each target method → verdict.
         motion: change of the frames → share of the probability kept.
         has_findings: whether another sentence says something against the maps.
+        measured_of: what the shares in `motion` are of.
     """
     words = {verdict.word for each in maps for verdict in each.values()}
     if "reliable" not in words:
@@ -141,10 +147,10 @@ def video_sentence(
     else:
         has_findings = has_findings or motion.get("frozen", 0.0) >= SINGLE_FRAMES
         found = "Checked: nothing found." if len(words) == 1 and not has_findings else ""
-    return " ".join(filter(None, [found, motion_sentence(motion)]))
+    return " ".join(filter(None, [found, motion_sentence(motion, measured_of)]))
 
 
-def motion_sentence(motion: Mapping[str, float]) -> str:
+def motion_sentence(motion: Mapping[str, float], measured_of: str = "probability") -> str:
     """Say whether motion counts; '' if it was not measured."""
     if "frozen" not in motion:
         return ""
@@ -157,7 +163,7 @@ def motion_sentence(motion: Mapping[str, float]) -> str:
     else:
         meaning = "motion counts" if frozen < MOTION else "motion counts a little"
     changed = f"{percent(frozen)} of what it was{f' ({others})' if others else ''}"
-    return f"With frozen frames the probability is {changed}: {meaning}."
+    return f"With frozen frames the {measured_of} is {changed}: {meaning}."
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

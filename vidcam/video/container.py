@@ -55,8 +55,8 @@ def encode_errors(path: Path) -> Iterator[None]:
     """Turn errors of PyAV and the system inside the block into an EncodeError about `path`."""
     try:
         yield
-    except av.error.ExternalError as exc:  # of x264 and its like, which do not say why; mostly memory
-        raise encode_error(path, "the encoder gave up", "free some memory, then try again") from exc
+    except av.error.ExternalError as exc:  # of x264, NVENC and their like, which do not say why
+        raise encode_error(path, "the encoder gave up", "it lacks memory, or its hardware") from exc
     except (av.FFmpegError, OSError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise encode_error(path, reason, advice_for(exc, "") if isinstance(exc, OSError) else "") from exc
