@@ -42,6 +42,7 @@ EARLIER = {"Mixed_5c": "Mixed_4f", "layer3": "layer1", "relu4": "relu2"}
 """Target layer → the earlier layer to compare."""
 
 LAYER_STEPS, SEED = 8, 0
+LITTLE = 0.02
 BOXES = (2, 3, 3)
 AXES = Axes("NCTHW")
 
@@ -172,12 +173,14 @@ def earlier_heats(subject: Subject, volumes: Heats, steps: int = LAYER_STEPS) ->
 def input_heats(volumes: Heats, products: Tensor, name: str) -> Heats:
     """Make the maps of integrated gradients: alone, times a volume map, and in place only.
 
-    `signed` averages the signed values over the cells of the grid first, and takes the positive part last.
+    `signed` averages the signed values over the cells of the grid first, and takes the positive part last. `mostly
+    signed` adds a little of the positive part's average, so that cells below 0 have an order.
     """
     forms = {f"{name} pixels": products.relu()[0].numpy()}
     for grid, cells in (("fine", FINE), ("cells", CELLS)):
         forms[f"{name} {grid}"] = pooled(products.relu(), cells)
         forms[f"{name} signed {grid}"] = pooled(products, cells).clip(min=0)
+        forms[f"{name} mostly signed {grid}"] = forms[f"{name} signed {grid}"] + LITTLE * forms[f"{name} {grid}"]
     heats = dict(forms)
     for form, heat in forms.items():
         heats[f"gradcam × {form}"] = volumes["gradcam"] * heat

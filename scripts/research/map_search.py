@@ -60,6 +60,7 @@ FREE = ("centre", "frame difference cells")
 FINE = (
     *("{} cells", "{} signed cells", "neutral × {} cells", "neutral × {} signed cells"),
     *("neutral × {} fine", "neutral when, {} fine where"),
+    *("neutral × {} mostly signed cells", "neutral × {} mostly signed fine"),
 )
 ROWS: Mapping[str, Sequence[str]] = {
     "cheap": (*CHEAP, *FREE),

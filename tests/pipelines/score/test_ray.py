@@ -33,7 +33,7 @@ def score(clips: Path, out: Path, model: str, *more: str) -> subprocess.Complete
         text=True,
         env={**os.environ, **variables},
         cwd=clips.parent,
-        timeout=900,
+        timeout=500,
     )
 
 
