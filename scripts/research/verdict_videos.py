@@ -4,9 +4,9 @@
     scripts/run research.verdict_videos --from rows.json                 # print an earlier measurement
 
 Up to four windows of a video are measured, spread over it; they do not overlap. The class is the one with the highest
-mean probability. Each window where the model is sure of it is judged once. The truth is measured on the other such
-windows: the mean log of what a map keeps at half area with the black fill, and whether that is less than what the
-centre keeps. A video with fewer than two such windows is left out.
+mean probability. Each window where the model is sure of it is judged once, and each pair of such windows. The truth is
+measured on the others: the mean log of what a map keeps at half area with the black fill, and whether that is less
+than what the centre keeps. A video with fewer than two such windows is left out, for pairs one with fewer than three.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -47,6 +48,9 @@ from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video
 
 METHODS = ("neutral-gradcam", "gradcam", "gradcam++")
+MOST_JUDGED = (1, 2)
+"""Numbers of windows that are judged at once."""
+
 LEAST = -7.0
 """Smaller logs are raised to this: less than 0.1 % is kept."""
 
@@ -77,7 +81,7 @@ def verdict_videos(
                 click.echo(f"{entry.name}, {monotonic() - start:.0f} s", err=True)
                 if out:
                     out.write_text(json.dumps(rows), "utf-8")
-    print_table(rows)
+    print_tables(rows)
 
 
 def spread_windows(model: Model, source: str, most: int) -> Tensor:
@@ -105,22 +109,36 @@ def measured(prepared: Prepared, source: str, name: str, *, most: int, seed: int
     with Undo() as undo, undo:
         mirrored = open_attribution(model.module, clips.flip(-1), request, undo).explain(target)
     logs, logs_original = kept_logs(model, clips, own, seed), log_probability(torch.from_numpy(own.logits), own.target)
-    rows = []
-    for window in sure:
-        rest = [each for each in sure if each != window]
-        truth = {key: float((log - logs_original)[rest].mean()) for (key, part), log in logs.items() if part == "half"}
-        here = slice(window, window + 1)
-        for method in METHODS:
-            volume = own.volumes[method][here]
-            checks = kept_checks(method, {key: log[here] for key, log in logs.items()}, logs_original[here])
-            checks |= map_checks(volume, prepared.baseline.artifact)
-            checks |= {"mirror": mean_correlation(volume, mirrored.volumes[method][here, ..., ::-1])}
-            agreement = mean_correlation(volume, other.volumes[method][here])
-            checks |= {"class_change": None if agreement is None else 1 - agreement}
-            checks |= {"confidence": float(np.exp(logs_original[window]))}
-            row = {"video": name, "window": window, "class": model.label(target), "map": method}
-            rows.append(row | {"checks": checks, "truth": truth})
-    return rows
+    measurements = Measurements(prepared, own, other, mirrored, logs, logs_original)
+    parts = [part for count in MOST_JUDGED for part in combinations(sure, count) if len(part) < len(sure)]
+    facts = {"video": name, "class": model.label(target)}
+    return [facts | measurements.row(part, sure, method) for part in parts for method in METHODS]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurements:
+    """What was measured on the windows of a video: maps of three kinds, and log probabilities by version."""
+
+    prepared: Prepared
+    own: Explanation
+    other: Explanation
+    mirrored: Explanation
+    logs: dict[Key, NDArray[np.float64]]
+    logs_original: NDArray[np.float64]
+
+    def row(self, judged: Sequence[int], sure: Sequence[int], method: str) -> Row:
+        """Return the checks of a map on the windows that are judged, means over them, and the truth on the others."""
+        here, rest = list(judged), [each for each in sure if each not in judged]
+        volume = self.own.volumes[method][here]
+        checks = kept_checks(method, {key: log[here] for key, log in self.logs.items()}, self.logs_original[here])
+        checks |= map_checks(volume, self.prepared.baseline.artifact)
+        checks |= {"mirror": mean_correlation(volume, self.mirrored.volumes[method][here][..., ::-1])}
+        agreement = mean_correlation(volume, self.other.volumes[method][here])
+        checks |= {"class_change": None if agreement is None else 1 - agreement}
+        checks |= {"confidence": float(np.exp(self.logs_original[here].mean()))}
+        kept = {key: log - self.logs_original for (key, part), log in self.logs.items() if part == "half"}
+        truth = {key: float(shares[rest].mean()) for key, shares in kept.items()}
+        return {"windows": here, "map": method, "checks": checks, "truth": truth}
 
 
 def kept_logs(model: Model, clips: Tensor, own: Explanation, seed: int) -> dict[Key, NDArray[np.float64]]:
@@ -134,6 +152,15 @@ def kept_logs(model: Model, clips: Tensor, own: Explanation, seed: int) -> dict[
             key: log_probability(model.module(hidden(clips, mask(), fills[key[1]])), own.target)
             for key, mask in steps(maps)
         }
+
+
+def print_tables(rows: Sequence[Row]) -> None:
+    """Print a table for the maps that were judged on one window, and one for those judged on two."""
+    for count in MOST_JUDGED:
+        part = [row for row in rows if len(row["windows"]) == count]
+        if part:
+            click.echo(f"\n## {count} window{'s'[: count - 1]} judged\n")
+            print_table(part)
 
 
 def print_table(rows: Sequence[Row]) -> None:

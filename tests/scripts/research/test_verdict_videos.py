@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.research.verdict_videos import METHODS, best_control, measured, print_table, spread_windows
+from scripts.research.verdict_videos import METHODS, best_control, measured, print_tables, spread_windows
 from vidcam.models.registry import load_model
 from vidcam.motion import make_clip
 from vidcam.pipelines.forward import prepare
@@ -34,17 +34,23 @@ def test_each_sure_window_is_judged_against_the_others(video: Path, capsys: pyte
     model = load_model("tiny_r3d", device="cpu")
     prepared = prepare(model, [str(model.spec.layer)])
     rows = measured(prepared, str(video), "circle", most=3, seed=0)
-    windows = {row["window"] for row in rows}
-    assert 2 <= len(windows) <= 3
-    assert len(rows) == len(windows) * len(METHODS)
+    single, double = ([row for row in rows if len(row["windows"]) == count] for count in (1, 2))
+    assert [row["windows"] for row in single[:: len(METHODS)]] == [[0], [1], [2]]
+    assert [row["windows"] for row in double[:: len(METHODS)]] == [[0, 1], [0, 2], [1, 2]]
+    assert len(rows) == 6 * len(METHODS)
     for row in rows:
         assert row["class"] == "circle clockwise"
         assert set(row["checks"]) == set(CHECKS)
         assert set(row["truth"]) == {*METHODS, "random", "centre", "frame-difference"}
         assert judge(row["checks"]).word in ("reliable", "doubtful", "unreliable")
     assert measured(prepared, str(video), "circle", most=3, seed=0) == rows
-    print_table(rows)
-    assert capsys.readouterr().out.startswith("1 videos; ")
+    first, second, pair = (rows[place * len(METHODS)] for place in (0, 1, 3))  # one map of windows 0, 1 and of both
+    logs = [np.log(row["checks"]["kept"]) for row in (first, second, pair)]
+    assert logs[2] == pytest.approx(np.mean(logs[:2]))
+    assert first["truth"]["centre"] == pytest.approx(np.log(rows[-1]["checks"]["kept_centre"]))  # windows 1 and 2
+    assert pair["truth"]["centre"] == pytest.approx(np.log(rows[2 * len(METHODS)]["checks"]["kept_centre"]))
+    print_tables(rows)
+    assert capsys.readouterr().out.startswith("\n## 1 window judged\n\n1 videos; ")
 
 
 def test_no_control_counts_less_than_the_least() -> None:
