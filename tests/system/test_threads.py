@@ -260,6 +260,7 @@ def test_every_submit_after_an_error_raises_it() -> None:
 
 ABANDONED = {
     "prefetch": "items = prefetch((number for number in range(9)), depth=2); next(items)",
+    "map": "results = map_in_threads(str, range(9), workers=2); next(results)",
     "worker": "worker = BackgroundWorker(depth=2); worker.submit(int)",
 }
 
@@ -267,7 +268,7 @@ ABANDONED = {
 @pytest.mark.parametrize("name", ABANDONED)
 def test_a_thread_that_nobody_closed_does_not_keep_the_interpreter_from_ending(name: str) -> None:
     """As after an interrupt at the first moment of `close` or `__exit__`, whose traceback keeps the objects."""
-    code = f"from vidcam.system.threads import BackgroundWorker, prefetch; {ABANDONED[name]}"
+    code = f"from vidcam.system.threads import BackgroundWorker, map_in_threads, prefetch; {ABANDONED[name]}"
     assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0
 
 
@@ -275,6 +276,7 @@ def test_a_caller_does_not_wait_in_a_future(monkeypatch: pytest.MonkeyPatch) -> 
     """An interrupt between two statements of `Condition.wait` is raised as 'cannot release un-acquired lock'."""
     monkeypatch.setattr("concurrent.futures.Future.result", lambda *_: pytest.fail("it waits in Python code"))
     assert list(prefetch(Producer(3).items(), depth=1)) == [0, 1, 2]
+    assert list(map_in_threads(str, range(3), workers=2)) == ["0", "1", "2"]
     _use_worker()
 
 

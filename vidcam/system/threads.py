@@ -2,9 +2,9 @@
 
 Threads are started with signals deferred. If a start were interrupted, nobody would wait for the thread.
 
-A caller waits in a `SimpleQueue` where it can. `Future.result` waits in Python code: a signal there may become a
-RuntimeError, or leave a lock held for ever. A thread that waits for a caller is a daemon: if an interrupt keeps the
-caller from closing it, the interpreter still ends.
+A caller waits in a `SimpleQueue`. `Future.result` waits in Python code: a signal there may become a RuntimeError, or
+leave a lock held for ever. Threads are daemons: if an interrupt keeps the caller from closing one, the interpreter
+still ends.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Generic, ParamSpec, Self, TypeVar
 
 from vidcam.system.signals import defer_signals
 
@@ -34,9 +34,16 @@ _MOST_THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The end of a generator, or of calls, and the error that was their end."""
+    """The end of a generator, and the error that was its end."""
 
     error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """What a call raised, in place of its result."""
+
+    error: BaseException
 
 
 def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Item, None, None]:
@@ -96,18 +103,58 @@ def map_in_threads(
     """
     most = workers or min(os.cpu_count() or 1, _MOST_THREADS)
     ahead = 2 * workers if workers else 2
-    pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="vidcam-ahead")
-    remaining = iter(items)
+    threads, remaining = _Threads[Result](most), iter(items)
     try:
-        pending = deque(_submit(pool, function, item) for item in islice(remaining, ahead))
+        pending = deque(threads.submit(partial(function, item)) for item in islice(remaining, ahead))
         while pending:
-            has_waited = not pending[0].done()
-            result = pending.popleft().result()
+            has_waited = pending[0].empty()
+            result = pending.popleft().get()
+            if isinstance(result, _Failed):
+                try:
+                    raise result.error
+                finally:
+                    del result  # a cycle with the traceback would keep pending results in memory
             ahead = min(2 * most, ahead + has_waited)
-            pending.extend(_submit(pool, function, item) for item in islice(remaining, ahead - len(pending)))
+            more = islice(remaining, ahead - len(pending))
+            pending.extend(threads.submit(partial(function, item)) for item in more)
             yield result
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        threads.close()
+
+
+class _Threads(Generic[Result]):
+    """Up to `most` threads that run calls. Each result comes through a queue of its own."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._threads = most, list[threading.Thread]()
+        self._calls = SimpleQueue[tuple[Callable[[], Result], SimpleQueue[Result | _Failed]] | None]()
+
+    def submit(self, call: Callable[[], Result]) -> SimpleQueue[Result | _Failed]:
+        made = SimpleQueue[Result | _Failed]()
+        self._calls.put((call, made))
+        if len(self._threads) < self._most:
+            self._threads.append(threading.Thread(target=self._run, name="vidcam-ahead", daemon=True))
+            _start(self._threads[-1])
+        return made
+
+    def close(self) -> None:
+        """Drop the calls that have not begun, and wait for the others."""
+        with suppress(Empty):
+            while True:
+                self._calls.get_nowait()
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            _join(thread)
+
+    def _run(self) -> None:
+        while (work := self._calls.get()) is not None:
+            call, made = work
+            try:
+                made.put(call())
+            except BaseException as exc:
+                made.put(_Failed(exc))
+            del work, call, made  # while it waits, a thread keeps no result
 
 
 class BackgroundWorker:
@@ -178,10 +225,3 @@ def _start(thread: threading.Thread) -> None:
 def _join(thread: threading.Thread) -> None:
     if thread.ident is not None:
         thread.join()
-
-
-def _submit(
-    pool: ThreadPoolExecutor, call: Callable[Params, Result], /, *args: Params.args, **kwargs: Params.kwargs
-) -> Future[Result]:
-    with defer_signals():
-        return pool.submit(call, *args, **kwargs)
