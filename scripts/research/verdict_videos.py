@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -43,13 +43,15 @@ from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, hidden, s
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for, to_pixels
 from vidcam.results.explanation import Explanation
-from vidcam.results.verdict import CHECKS, FEATURES, SURE, features, judge
+from vidcam.results.verdict import CHECKS, FEATURES, FLOOR, SURE, features, judge
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video
 
 METHODS = ("neutral-gradcam", "gradcam", "gradcam++")
 MOST_JUDGED = (1, 2)
 """Numbers of windows that are judged at once."""
+
+RESAMPLES = 400
 
 LEAST = -7.0
 """Smaller logs are raised to this: less than 0.1 % is kept."""
@@ -171,22 +173,48 @@ def print_table(rows: Sequence[Row]) -> None:
     columns = {name: np.array([_number(row["checks"].get(name)) for row in rows]) for name in CHECKS}
     columns |= {f"feature {name}": np.array([features(row["checks"])[name] for row in rows]) for name in FEATURES}
     columns["score"] = np.array([_number(judge(row["checks"]).score) for row in rows])
-    lines = []
+    columns["kept over the centre"] = np.array([_lead_over_centre(row) for row in rows])
+    lines, videos = [], np.unique([row["video"] for row in rows], return_inverse=True)[1]
     for column, values in columns.items():
         signed = -values if column.startswith("peak") else values
-        areas = [auc(signed, centre), *(auc(signed[names == name], centre[names == name]) for name in METHODS)]
-        known = np.isfinite(signed)
-        is_varied = known.sum() > 2 and np.ptp(signed[known]) > 0
-        rank = float(spearmanr(signed[known], lead[known]).statistic) if is_varied else np.nan
-        lines.append((column, *(f"{value:.2f}" for value in (*areas, rank))))
-    videos, less = len({row["video"] for row in rows}), 100 * (1 - centre.mean())
-    click.echo(f"{videos} videos; {less:.0f} % of the maps keep less than the centre\n")
+        area, rank = interval(auc, signed, centre, videos), interval(_rank_correlation, signed, lead, videos)
+        within = (f"{auc(signed[names == name], centre[names == name]):.2f}" for name in METHODS)
+        lines.append((column, area, *within, rank))
+    less = 100 * (1 - centre.mean())
+    click.echo(f"{videos.max() + 1} videos; {less:.0f} % of the maps keep less than the centre\n")
     header = ("check", "AUC, all maps", *(f"AUC, {name}" for name in METHODS), "Spearman with the lead")
     click.echo("\n".join(markdown.table(header, lines)))
     words = [judge(row["checks"]).word for row in rows]
     for word in dict.fromkeys(words):
         part = np.array([each == word for each in words])
         click.echo(f"\n{word}: {part.sum()} maps, {100 * (1 - centre[part].mean()):.0f} % keep less than the centre")
+
+
+def interval(
+    value: Callable[[NDArray[Any], NDArray[Any]], float],
+    signed: NDArray[np.float64],
+    truth: NDArray[Any],
+    videos: NDArray[np.int64],
+) -> str:
+    """Write a value of the rows, with its 95 % interval from drawing videos anew."""
+    rng, of_video = np.random.default_rng(0), [np.flatnonzero(videos == video) for video in range(videos.max() + 1)]
+    drawn = []
+    for _ in range(RESAMPLES):
+        part = np.concatenate([of_video[video] for video in rng.integers(len(of_video), size=len(of_video))])
+        drawn.append(value(signed[part], truth[part]))
+    low, high = np.nanpercentile(drawn, [2.5, 97.5]) if np.isfinite(drawn).any() else (np.nan, np.nan)
+    return f"{value(signed, truth):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _rank_correlation(values: NDArray[np.float64], lead: NDArray[np.float64]) -> float:
+    known = np.isfinite(values)
+    is_varied = known.sum() > 2 and np.ptp(values[known]) > 0
+    return float(spearmanr(values[known], lead[known]).statistic) if is_varied else np.nan
+
+
+def _lead_over_centre(row: Row) -> float:
+    kept, centre = (max(row["checks"][name], FLOOR) for name in ("kept", "kept_centre"))
+    return float(np.log(kept / centre))
 
 
 def best_control(row: Row) -> float:
