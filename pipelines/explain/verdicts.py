@@ -65,6 +65,8 @@ def verdicts_of(job: VideoJob, results: Sequence[WindowResults]) -> Verdicts:
     motion = _motion([window[0] for window in windows])
     measured_of = "mean probability of its words" if request.caption else "probability"
     sentence = video_sentence(maps, motion, has_findings=has_findings, measured_of=measured_of)
+    if len(windows) < len(job.windows):
+        sentence += f" Measured on {len(windows)} of {len(job.windows)} windows."
     found = dict(zip(judged, maps, strict=True))
     words = dict.fromkeys(results[0].explanation.methods, WORD)
     return Verdicts(

@@ -109,3 +109,21 @@ def test_a_video_that_fills_less_than_half_a_window_is_too_short_to_tell(
     saved = load(tmp_path / "out" / result.paths[0].name)
     assert isinstance(saved, VideoExplanation)
     assert (saved.verdicts, saved.video_verdict) == (result.explanation.verdicts, result.document.verdict)
+
+
+@pytest.mark.parametrize(("forwards", "said"), [(16, "Measured on 1 of 3 windows."), (60, "")])
+def test_it_is_said_if_not_all_windows_were_measured(forwards: int, said: str, tmp_path: Path) -> None:
+    result = explain_video(
+        noise_frames(96, 64, 64),
+        tmp_path / "out",
+        model=brightness_model(),
+        targets=(0,),
+        outputs=("data",),
+        fps=25,
+        overlap=0.0,
+        verdict_forwards=forwards,
+    )
+    assert result.document.verdict is not None
+    assert ("Measured" in result.document.verdict.sentence) == bool(said)
+    assert result.document.verdict.sentence.endswith(said)
+    assert result.verdicts[-1] == result.document.verdict.sentence
