@@ -260,7 +260,7 @@ def explain_video(
         score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
         score_scale: λ of EQ 12 for gradcam++, at least 0; near 0 it weighs as gradcam+ does.
         steps: points of the path of fine maps, as in `vidcam.explain`; each costs a forward and a backward pass.
-        fine: grid of fine maps: `pooled` to at most 16 × 28 × 28 cells a window, or `full`, every pixel.
+        fine: grid of fine maps of a window, as in `vidcam.explain`.
         budget: most forward passes of `occlusion`, and of `rise`, for each window and target.
         view: part of the frame that the model sees: `centre`, its own crop; `full`, the whole frame, if the network
             takes frames of any size; `three-crop`, three crops along the longer side, whose maps are merged.

@@ -107,7 +107,7 @@ def score_clips(
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score_scale: λ of EQ 12 for gradcam++, at least 0.
         steps: points of the path of fine maps, as in `vidcam.explain`.
-        fine: grid of fine maps, `pooled` or `full`, as in `vidcam.explain`.
+        fine: grid of fine maps, as in `vidcam.explain`.
         budget: most forward passes of `occlusion`, and of `rise`, for each clip and explained class.
         batch_size: perturbed clips per forward pass. None: chosen for the device.
         precision: precision of the network except its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import vidcam
 from tests.helpers.nets import PooledHead, pooled_model, random_clip, seeded
 from vidcam.cam.input_maps import STRIDE_NOTE, input_grid
+from vidcam.cam.request import Fine
 from vidcam.errors import InputError
 from vidcam.maps import pool_volume, upsample_volume
 from vidcam.results.explanation import Explanation
@@ -42,13 +43,14 @@ def test_products_equal_those_by_hand() -> None:
         np.testing.assert_allclose(made.volumes[f"{base}-ig"], coarse * signed.clip(min=0), rtol=0, atol=1e-6 * scale)
 
 
-def test_pooling_keeps_the_sum() -> None:
-    full, pooled = explained(fine="full"), explained()
+@pytest.mark.parametrize(("fine", "grid"), [("pooled", (16, 28, 28)), ("coarse", (8, 14, 14))])
+def test_pooling_keeps_the_sum(fine: Fine, grid: tuple[int, int, int]) -> None:
+    full, pooled = explained(fine="full"), explained(fine=fine)
     for name in FINE:
-        assert pooled.volumes[name].shape == (2, 16, 28, 28)
+        assert pooled.volumes[name].shape == (2, *grid)
         for ours, theirs in ((pooled.volumes, full.volumes), (pooled.signed, full.signed)):
             np.testing.assert_allclose(ours[name].sum(axis=(1, 2, 3)), theirs[name].sum(axis=(1, 2, 3)), rtol=1e-4)
-            np.testing.assert_allclose(ours[name], pool_volume(theirs[name], (16, 28, 28)), rtol=0, atol=1e-9)
+            np.testing.assert_allclose(ours[name], pool_volume(theirs[name], grid), rtol=0, atol=1e-9)
 
 
 def test_the_positive_part_is_taken_before_pooling() -> None:
@@ -95,8 +97,12 @@ def test_a_model_has_a_grey_baseline() -> None:
         ((16, 224, 224), "pooled", (16, 28, 28)),
         ((64, 20, 300), "pooled", (16, 20, 28)),
         ((16, 224, 224), "full", (16, 224, 224)),
+        ((16, 224, 224), "coarse", (8, 14, 14)),
+        ((4, 224, 10), "coarse", (4, 14, 10)),
         ((20, 300), "pooled", (20, 28)),
+        ((20, 300), "coarse", (14, 14)),
         ((1000,), "pooled", (784,)),
+        ((1000,), "coarse", (196,)),
     ],
 )
 def test_grids(size: tuple[int, ...], fine: str, grid: tuple[int, ...]) -> None:
@@ -104,8 +110,8 @@ def test_grids(size: tuple[int, ...], fine: str, grid: tuple[int, ...]) -> None:
 
 
 def test_an_unknown_grid() -> None:
-    with pytest.raises(InputError, match="fine is 'coarse', expected one of pooled, full"):
-        explained(fine="coarse")
+    with pytest.raises(InputError, match="fine is 'rough', expected one of coarse, pooled, full"):
+        explained(fine="rough")
 
 
 def test_upsampled_maps_are_those_of_the_layer() -> None:

@@ -99,7 +99,7 @@ def explain(
             batch for a module.
         steps: points of the path from the baseline to the clip; None: 16, or 4 if only products are made.
             `explanation.completeness` has the error.
-        fine: grid of fine maps: `pooled` to at most 16 × 28 × 28 cells, or `full`, every pixel.
+        fine: grid of fine maps: `coarse`, at most 8 × 14 × 14 cells, `pooled`, at most 16 × 28 × 28, or `full`.
         budget: most forward passes of `occlusion`, and of `rise`, for each target.
         seed: of what `expected-gradients` and `rise` draw.
         progress: called after each forward pass of `occlusion` and `rise`. None: a bar in notebooks.

@@ -19,7 +19,8 @@ from vidcam.maps import Floats, pool_volume, upsample_volume
 from vidcam.results.explanation import PATH_METHODS, PRODUCTS, Explanation
 
 POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 28)}
-"""Number of axes → the finest grid of a pooled map."""
+COARSE_GRIDS: dict[int, tuple[int, ...]] = {1: (196,), 2: (14, 14), 3: (8, 14, 14)}
+"""Number of axes → the finest grid of a `pooled` and of a `coarse` map."""
 
 EXPECTED = "expected-gradients"
 
@@ -52,7 +53,7 @@ def with_input_maps(
         values = [_times(to_numpy(part), factor) for part in integrals[_base(name)].maps]
         signed[name] = _on_grid(values, grid)
         volumes[name] = _on_grid([part.clip(min=0) for part in values], grid)
-        if request.fine == "pooled" and (uneven := uneven_clips(volumes[name])).any():
+        if request.fine != "full" and (uneven := uneven_clips(volumes[name])).any():
             for maps in (signed[name], volumes[name]):
                 maps[uneven] = smoothed_in_time(maps[uneven])
             notes = tuple(dict.fromkeys([*notes, STRIDE_NOTE]))
@@ -88,10 +89,11 @@ def smoothed_in_time(volumes: Floats) -> Floats:
 
 
 def input_grid(size: tuple[int, ...], fine: str) -> tuple[int, ...]:
-    """Return the grid of a map of the input: (T, H, W) if `full`, at most POOLED_GRIDS if `pooled`."""
+    """Return the grid of a map of the input: (T, H, W) if `full`, else at most POOLED_GRIDS or COARSE_GRIDS."""
     if fine == "full":
         return size
-    return tuple(min(length, most) for length, most in zip(size, POOLED_GRIDS[len(size)], strict=True))
+    most = (COARSE_GRIDS if fine == "coarse" else POOLED_GRIDS)[len(size)]
+    return tuple(map(min, size, most))
 
 
 def _base(name: str) -> str:

@@ -37,8 +37,8 @@ Target = int | Sequence[int] | ScoreFunction | None
 ScoreName = Literal["logit", "probability", "negative"]
 """S, softmax(S) or sigmoid(S), or -S, whose map shows what lowers the score."""
 
-Fine = Literal["pooled", "full"]
-"""The grid of a map of the input: at most 16 × 28 × 28 cells, or every pixel."""
+Fine = Literal["coarse", "pooled", "full"]
+"""The grid of a map of the input: at most 8 × 14 × 14 cells, at most 16 × 28 × 28, or every pixel."""
 
 DEFAULT_BUDGET = 200
 """Forward passes of `occlusion`, and of `rise`, for one clip and target."""

@@ -103,7 +103,12 @@ _SCORE_SCALE = _details(
 _STEPS = _details(
     "--steps", type=int, metavar="N", help="Steps of fine maps, each a forward and backward; default 16, products 4."
 )
-_FINE = choice(_details, "--fine", ("pooled", "full"), "Grid of fine maps: pooled (default) or full, every pixel.")
+_FINE = choice(
+    _details,
+    "--fine",
+    ("coarse", "pooled", "full"),
+    "Grid of fine maps: coarse (8×14×14 at most), pooled (16×28×28, default), or full, every pixel.",
+)
 _BUDGET = _details(
     "--budget", type=int, metavar="N", help="Forward passes of occlusion and of rise for each window; default 200."
 )
