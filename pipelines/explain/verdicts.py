@@ -11,7 +11,7 @@ from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.audit import findings
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.job import VideoJob
-from vidcam.pipelines.explain.measure import Measured, measure, words_of
+from vidcam.pipelines.explain.measure import Measured, measure, measured_windows, words_of
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.versions import FRAMES
 from vidcam.pipelines.verdict.checks import GUIDED, kept_checks, map_checks, mean_share, not_measurable
@@ -64,9 +64,8 @@ def verdicts_of(job: VideoJob, results: Sequence[WindowResults]) -> Verdicts:
         has_findings = has_findings or bool(explanation.notes or findings("", explanation))
     motion = _motion([window[0] for window in windows])
     measured_of = "mean probability of its words" if request.caption else "probability"
-    sentence = video_sentence(maps, motion, has_findings=has_findings, measured_of=measured_of)
-    if len(windows) < len(job.windows):
-        sentence += f" Measured on {len(windows)} of {len(job.windows)} windows."
+    checked = checked_sentence(len(windows), job.windows)
+    sentence = video_sentence(maps, motion, checked, has_findings=has_findings, measured_of=measured_of)
     found = dict(zip(judged, maps, strict=True))
     words = dict.fromkeys(results[0].explanation.methods, WORD)
     return Verdicts(
@@ -131,6 +130,7 @@ def _motion(measured: Sequence[Measured]) -> dict[str, float]:
 def video_sentence(
     maps: Sequence[Mapping[str, Verdict]],
     motion: Mapping[str, float],
+    checked: str = "",
     *,
     has_findings: bool = False,
     measured_of: str = "probability",
@@ -140,6 +140,7 @@ def video_sentence(
     Args:
         maps: for each target method → verdict.
         motion: change of the frames → share of the probability kept.
+        checked: a sentence of `checked_sentence`.
         has_findings: whether another sentence says something against the maps.
         measured_of: what the shares in `motion` are of.
     """
@@ -149,7 +150,13 @@ def video_sentence(
     else:
         has_findings = has_findings or motion.get("frozen", 0.0) >= SINGLE_FRAMES
         found = "Checked: nothing found." if len(words) == 1 and not has_findings else ""
-    return " ".join(filter(None, [found, motion_sentence(motion, measured_of)]))
+    return " ".join(filter(None, [found, motion_sentence(motion, measured_of), checked]))
+
+
+def checked_sentence(count: int, windows: Sequence[Window]) -> str:
+    """Say on how many windows the maps were checked; '' if they cover the video."""
+    apart = len(measured_windows(windows, len(windows)))
+    return f"The maps were checked on {count} of {apart} windows that do not overlap." if count < apart else ""
 
 
 def motion_sentence(motion: Mapping[str, float], measured_of: str = "probability") -> str:

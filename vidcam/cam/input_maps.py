@@ -19,8 +19,10 @@ from vidcam.maps import Floats, pool_volume, upsample_volume
 from vidcam.results.explanation import PATH_METHODS, PRODUCTS, Explanation
 
 POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 28)}
+"""Number of axes → the finest grid of a `pooled` map."""
+
 COARSE_GRIDS: dict[int, tuple[int, ...]] = {1: (196,), 2: (14, 14), 3: (8, 14, 14)}
-"""Number of axes → the finest grid of a `pooled` and of a `coarse` map."""
+"""Number of axes → the finest grid of a `coarse` map."""
 
 EXPECTED = "expected-gradients"
 
@@ -47,13 +49,14 @@ def with_input_maps(
     names = [name for name in request.methods if name in PATH_METHODS]
     integrals = {name: _integral(context, score, request, name) for name in dict.fromkeys(map(_base, names))}
     grid = input_grid(explanation.input_size, request.fine)
+    is_fine_in_time = 2 * grid[0] > explanation.input_size[0]  # a cell of two frames is even
     volumes, signed, notes = dict(explanation.volumes), dict(explanation.signed), explanation.notes
     for name in names:
         factor = explanation.volumes.get(PRODUCTS.get(name, ""))
         values = [_times(to_numpy(part), factor) for part in integrals[_base(name)].maps]
         signed[name] = _on_grid(values, grid)
         volumes[name] = _on_grid([part.clip(min=0) for part in values], grid)
-        if request.fine != "full" and (uneven := uneven_clips(volumes[name])).any():
+        if request.fine != "full" and is_fine_in_time and (uneven := uneven_clips(volumes[name])).any():
             for maps in (signed[name], volumes[name]):
                 maps[uneven] = smoothed_in_time(maps[uneven])
             notes = tuple(dict.fromkeys([*notes, STRIDE_NOTE]))

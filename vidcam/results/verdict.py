@@ -83,7 +83,8 @@ class VideoVerdict:
     """What was measured about a video as a whole.
 
     Attributes:
-        sentence: whether motion counts, or that no map is reliable.
+        sentence: whether no map is reliable, whether motion counts, and on how many windows the maps were checked, if not
+            on all.
         motion: `frozen`, `shuffled`, `reversed` → share of the probability kept.
     """
 

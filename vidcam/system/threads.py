@@ -10,6 +10,7 @@ still ends.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -105,7 +106,7 @@ def map_in_threads(
     ahead = 2 * workers if workers else 2
     threads, remaining = _Threads[Result](most), iter(items)
     try:
-        pending = deque(threads.submit(partial(function, item)) for item in islice(remaining, ahead))
+        pending = deque(threads.submit(partial(function, item), ahead) for item in islice(remaining, ahead))
         while pending:
             has_waited = pending[0].empty()
             result = pending.popleft().get()
@@ -116,7 +117,7 @@ def map_in_threads(
                     del result  # a cycle with the traceback would keep pending results in memory
             ahead = min(2 * most, ahead + has_waited)
             more = islice(remaining, ahead - len(pending))
-            pending.extend(threads.submit(partial(function, item)) for item in more)
+            pending.extend(threads.submit(partial(function, item), ahead) for item in more)
             yield result
     finally:
         threads.close()
@@ -129,21 +130,24 @@ class _Threads(Generic[Result]):
         self._most, self._threads = most, list[threading.Thread]()
         self._calls = SimpleQueue[tuple[Callable[[], Result], SimpleQueue[Result | _Failed]] | None]()
 
-    def submit(self, call: Callable[[], Result]) -> SimpleQueue[Result | _Failed]:
+    def submit(self, call: Callable[[], Result], wanted: int) -> SimpleQueue[Result | _Failed]:
+        """Add a call, and a thread if there are fewer than `wanted`."""
         made = SimpleQueue[Result | _Failed]()
         self._calls.put((call, made))
-        if len(self._threads) < self._most:
+        if len(self._threads) < min(wanted, self._most):
             self._threads.append(threading.Thread(target=self._run, name="vidcam-ahead", daemon=True))
             _start(self._threads[-1])
         return made
 
     def close(self) -> None:
         """Drop the calls that have not begun, and wait for the others."""
-        with suppress(Empty):
-            while True:
-                self._calls.get_nowait()
-        for _ in self._threads:
-            self._calls.put(None)
+        try:
+            with suppress(Empty):
+                while True:
+                    self._calls.get_nowait()
+        finally:
+            for _ in self._threads:
+                self._calls.put(None)
         for thread in self._threads:
             _join(thread)
 
@@ -223,5 +227,6 @@ def _start(thread: threading.Thread) -> None:
 
 
 def _join(thread: threading.Thread) -> None:
-    if thread.ident is not None:
+    """Wait for a thread that was started; not while the interpreter ends, when a daemon no longer runs."""
+    if thread.ident is not None and not sys.is_finalizing():
         thread.join()

@@ -98,7 +98,7 @@ def explain(folder: Path, out: str, mark: Path, *more: str) -> subprocess.Comple
         text=True,
         env={**os.environ, **variables},
         cwd=folder,
-        timeout=500,
+        timeout=280,
     )
 
 

@@ -111,8 +111,17 @@ def test_a_video_that_fills_less_than_half_a_window_is_too_short_to_tell(
     assert (saved.verdicts, saved.video_verdict) == (result.explanation.verdicts, result.document.verdict)
 
 
-@pytest.mark.parametrize(("forwards", "said"), [(16, "Measured on 1 of 3 windows."), (60, "")])
-def test_it_is_said_if_not_all_windows_were_measured(forwards: int, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("forwards", "overlap", "said"),
+    [
+        (16, 0.0, "The maps were checked on 1 of 3 windows that do not overlap."),
+        (16, 0.5, "The maps were checked on 1 of 3 windows that do not overlap."),
+        (60, 0.5, ""),
+    ],
+)
+def test_it_is_said_if_the_maps_were_not_checked_everywhere(
+    forwards: int, overlap: float, said: str, tmp_path: Path
+) -> None:
     result = explain_video(
         noise_frames(96, 64, 64),
         tmp_path / "out",
@@ -120,10 +129,15 @@ def test_it_is_said_if_not_all_windows_were_measured(forwards: int, said: str, t
         targets=(0,),
         outputs=("data",),
         fps=25,
-        overlap=0.0,
+        overlap=overlap,
         verdict_forwards=forwards,
     )
     assert result.document.verdict is not None
-    assert ("Measured" in result.document.verdict.sentence) == bool(said)
+    assert ("were checked" in result.document.verdict.sentence) == bool(said)
     assert result.document.verdict.sentence.endswith(said)
     assert result.verdicts[-1] == result.document.verdict.sentence
+
+
+def test_a_sentence_may_stand_alone() -> None:
+    maps = [{"cam": GOOD, "gradcam": BAD}]
+    assert video_sentence(maps, {}, "The maps were checked.") == "The maps were checked."

@@ -33,7 +33,7 @@ def score(clips: Path, out: Path, model: str, *more: str) -> subprocess.Complete
         text=True,
         env={**os.environ, **variables},
         cwd=clips.parent,
-        timeout=500,
+        timeout=280,
     )
 
 
