@@ -175,8 +175,7 @@ def input_heats(volumes: Heats, products: Tensor, name: str) -> Heats:
     """Make the maps of integrated gradients: alone, times a volume map, and in place only.
 
     `signed` averages the signed values over the cells of the grid first, and takes the positive part last. `mostly
-    signed` adds a little of the positive part's average, so that cells below 0 have an order. `neutral²` weighs the volume
-    map more.
+    signed` adds a little of the positive part's average, so that cells below 0 have an order.
     """
     forms = {f"{name} pixels": products.relu()[0].numpy()}
     for grid, cells in (("fine", FINE), ("cells", CELLS)):
@@ -187,7 +186,6 @@ def input_heats(volumes: Heats, products: Tensor, name: str) -> Heats:
     for form, heat in forms.items():
         heats[f"gradcam × {form}"] = volumes["gradcam"] * heat
         heats[f"neutral × {form}"] = volumes["neutral-gradcam"] * heat
-        heats[f"neutral² × {form}"] = volumes["neutral-gradcam"] ** 2 * heat
     return heats | {
         f"neutral when, {name} fine where": when_and_where(volumes["neutral-gradcam"], forms[f"{name} fine"])
     }

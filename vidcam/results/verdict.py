@@ -83,8 +83,8 @@ class VideoVerdict:
     """What was measured about a video as a whole.
 
     Attributes:
-        sentence: whether no map is reliable, whether motion counts, and on how many windows the maps were checked, if not
-            on all.
+        sentence: whether no map is reliable, whether motion counts, and on how many windows the maps were checked, if
+            not on all.
         motion: `frozen`, `shuffled`, `reversed` → share of the probability kept.
     """
 
