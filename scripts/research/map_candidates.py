@@ -151,7 +151,8 @@ def layer_heats(subject: Subject) -> Heats:
     cells = shuffled_cells(volumes["gradcam"][0].numpy(), np.random.default_rng(SEED))
     volumes["shuffled cells"] = torch.from_numpy(cells)
     heats = {name: upsampled(volume, subject.size) for name, volume in volumes.items()}
-    return heats | {"neutral+plus": mean_of(heats["neutral-gradcam"], heats["gradcam+ - grey"])}
+    neutral = heats["neutral-gradcam"]
+    return heats | {"neutral²": neutral**2, "neutral+plus": mean_of(neutral, heats["gradcam+ - grey"])}
 
 
 def _unused() -> NoReturn:  # the methods here need neither the classifier's weights nor a softmax
@@ -175,7 +176,8 @@ def input_heats(volumes: Heats, products: Tensor, name: str) -> Heats:
     """Make the maps of integrated gradients: alone, times a volume map, and in place only.
 
     `signed` averages the signed values over the cells of the grid first, and takes the positive part last. `mostly
-    signed` adds a little of the positive part's average, so that cells below 0 have an order.
+    signed` adds a little of the positive part's average, so that cells below 0 have an order. `neutral²` is the
+    square of neutral-gradcam: the product follows the volume map more.
     """
     forms = {f"{name} pixels": products.relu()[0].numpy()}
     for grid, cells in (("fine", FINE), ("cells", CELLS)):
@@ -186,6 +188,7 @@ def input_heats(volumes: Heats, products: Tensor, name: str) -> Heats:
     for form, heat in forms.items():
         heats[f"gradcam × {form}"] = volumes["gradcam"] * heat
         heats[f"neutral × {form}"] = volumes["neutral-gradcam"] * heat
+        heats[f"neutral² × {form}"] = volumes["neutral²"] * heat
     return heats | {
         f"neutral when, {name} fine where": when_and_where(volumes["neutral-gradcam"], forms[f"{name} fine"])
     }

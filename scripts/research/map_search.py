@@ -61,6 +61,7 @@ FINE = (
     *("{} cells", "{} signed cells", "neutral × {} cells", "neutral × {} signed cells"),
     *("neutral × {} fine", "neutral when, {} fine where"),
     *("neutral × {} mostly signed cells", "neutral × {} mostly signed fine"),
+    *("neutral² × {} cells", "neutral² × {} fine"),
 )
 ROWS: Mapping[str, Sequence[str]] = {
     "cheap": (*CHEAP, *FREE),
