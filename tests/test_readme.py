@@ -1,4 +1,4 @@
-"""What the README shows of any network runs as it stands there, and gives the shapes that stand beside it."""
+"""The README: what it shows of any network runs as it stands there; links of all pages are whole."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def test_your_own_model_in_six_lines(capsys: pytest.CaptureFixture[str]) -> None
     assert explanation.target.shape == (2,)
     assert names["heat"].shape == (2, 16, 112, 112)
     assert re.match(r"\{'gradcam': Verdict\(word='(unreliable|doubtful|reliable)'", capsys.readouterr().out)
+
+
+def test_no_link_is_broken_by_the_end_of_a_line() -> None:
+    """A page shows such a link as text, and the check of the site's links does not see it."""
+    broken = re.compile(r"\]\([^()\s]*\n")
+    assert broken.search("[text](page.md#can-i-\ntrust-it)")
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    assert len(pages) > 50
+    assert [page.name for page in pages if broken.search(page.read_text("utf-8"))] == []

@@ -157,11 +157,17 @@ def kept_logs(model: Model, clips: Tensor, own: Explanation, seed: int) -> dict[
 
 
 def print_tables(rows: Sequence[Row]) -> None:
-    """Print a table for the maps that were judged on one window, and one for those judged on two."""
-    for count in MOST_JUDGED:
-        part = [row for row in rows if len(row["windows"]) == count]
+    """Print the maps that were judged on one window, those of them whose video has pairs, and those judged on two."""
+    single, double = ([row for row in rows if len(row["windows"]) == count] for count in MOST_JUDGED)
+    paired = {row["video"] for row in double}
+    tables = {
+        "1 window judged": single,
+        "1 window judged, the videos of the next table": [row for row in single if row["video"] in paired],
+        "2 windows judged": double,
+    }
+    for title, part in tables.items():
         if part:
-            click.echo(f"\n## {count} window{'s'[: count - 1]} judged\n")
+            click.echo(f"\n## {title}\n")
             print_table(part)
 
 

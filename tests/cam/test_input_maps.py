@@ -148,3 +148,10 @@ def test_the_stride_of_a_network_does_not_flicker() -> None:
     assert STRIDE_NOTE not in whole.notes
     assert STRIDE_NOTE not in even.notes
     np.testing.assert_allclose(even.volumes["integrated-gradients"].sum(axis=(2, 3))[0], 24.0, rtol=1e-5)
+
+
+def test_cells_of_two_frames_need_no_averaging() -> None:
+    clip = torch.full((1, 3, 16, 4, 4), 0.5)
+    found = vidcam.explain(Strided(2), clip, methods=IG, target=0, layer="relu", baseline=clip * 0, fine="coarse")
+    np.testing.assert_allclose(found.volumes[IG].sum(axis=(2, 3))[0], [24] * 8, rtol=1e-5)
+    assert STRIDE_NOTE not in found.notes

@@ -50,7 +50,9 @@ def test_each_sure_window_is_judged_against_the_others(video: Path, capsys: pyte
     assert first["truth"]["centre"] == pytest.approx(np.log(rows[-1]["checks"]["kept_centre"]))  # windows 1 and 2
     assert pair["truth"]["centre"] == pytest.approx(np.log(rows[2 * len(METHODS)]["checks"]["kept_centre"]))
     print_tables(rows)
-    assert capsys.readouterr().out.startswith("\n## 1 window judged\n\n1 videos; ")
+    printed = capsys.readouterr().out
+    assert printed.startswith("\n## 1 window judged\n\n1 videos; ")
+    assert printed.count("1 videos; ") == 3
 
 
 def test_no_control_counts_less_than_the_least() -> None:
